@@ -1,0 +1,79 @@
+# The same words locally and in CI: .ci/run is `make test`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.ONESHELL:
+.SILENT:
+MAKEFLAGS += --no-print-directory
+
+# the first Python that is new enough; override with `make PYTHON=…`
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+TOOL := $(PYTHON) .ci/step.py
+PYTEST := $(BIN)/python -m pytest
+UNIT := $(wildcard tests/unit tests/contract tests/singleuser tests/packaging)
+
+.PHONY: help
+help: ## this list
+	sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+.PHONY: python
+python:
+	if [ -z "$(PYTHON)" ]; then
+		echo "Python 3.11 or newer is needed and none is on the PATH; install it, or name it: make PYTHON=/path/to/python3" >&2
+		exit 1
+	fi
+
+.PHONY: setup
+setup: python ## .venv with everything, the JupyterLab extension built; quick when nothing changed
+	$(PYTHON) .ci/setup.py all
+
+.PHONY: run
+run: python ## set up what is needed and start the platform on http://127.0.0.1:8000
+	$(PYTHON) .ci/setup.py run
+	exec $(BIN)/aiinfn up
+
+.PHONY: check
+check: setup ## ruff, mypy --strict, import-linter, prettier, stylelint, eslint
+	$(TOOL) "ruff check" -- $(BIN)/ruff check --quiet .
+	$(TOOL) "ruff format" -- $(BIN)/ruff format --quiet --check .
+	$(TOOL) "mypy --strict" -- $(BIN)/mypy
+	$(TOOL) "import-linter" -- $(BIN)/lint-imports --no-logo
+	$(TOOL) --in labextension "prettier" -- jlpm prettier:check
+	$(TOOL) --in labextension "stylelint" -- jlpm stylelint:check
+	$(TOOL) --in labextension "eslint" -- jlpm eslint:check
+
+.PHONY: test
+test: check ## everything that CI runs
+	$(PYTEST) --whole
+
+.PHONY: test-fast
+test-fast: setup ## what needs no hub and no browser, in less than two minutes
+	$(PYTEST) -m "not slow" $(UNIT)
+
+.PHONY: docs
+docs: setup ## the documentation, in docs/_build/html; warnings are errors
+	$(TOOL) "sphinx" -- $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+
+.PHONY: bench
+bench: setup ## side by side with what it replaces; writes bench/results/*.json
+	$(BIN)/python -m bench.run
+
+.PHONY: format
+format: setup ## let the formatters have their way
+	$(BIN)/ruff check --fix --quiet . || true
+	$(BIN)/ruff format --quiet .
+	$(TOOL) --in labextension "labextension" -- jlpm lint
+
+.PHONY: freeze
+freeze: setup ## freeze requirements/dev.txt and the images anew, keeping the pins that still fit
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make freeze" \
+		--extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/python images/freeze.py
+
+.PHONY: clean
+clean: ## remove what was built here; caches outside the checkout and people's state stay
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build docs/_build \
+		jupyterhub_aiinfn/labextension labextension/{node_modules,lib,coverage,.yarn,.built,tsconfig.tsbuildinfo}

@@ -1,0 +1,1 @@
+"""What travels over HTTP, typed once for service, client, hub and TypeScript."""

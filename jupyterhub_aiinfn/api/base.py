@@ -1,0 +1,29 @@
+"""The base of everything that travels over HTTP, and the one shape of errors."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Message(BaseModel):
+    """A frozen JSON object; unknown keys are ignored, so that old and new versions can talk."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+
+class ErrorDetail(Message):
+    """What went wrong."""
+
+    reason: str
+    """A short label for programs, such as ``nothing-free``."""
+    message: str
+    """A sentence for people, with the remedy."""
+    path: str | None = None
+    """The field that is wrong, when one is."""
+
+
+class ErrorBody(Message):
+    """The body of every answer with status >= 400."""
+
+    error: ErrorDetail
+    """What went wrong."""

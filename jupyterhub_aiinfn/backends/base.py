@@ -1,0 +1,115 @@
+"""The contract of a backend: few verbs; every backend passes ``tests/contract``."""
+
+from __future__ import annotations
+
+import inspect
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.workloads import JobClass, Progress, Workload, WorkloadKind
+
+
+def new_workload_id() -> str:
+    """An identifier that is unique for ever: ``w`` and 20 hexadecimal digits (80 random bits)."""
+    return "w" + secrets.token_hex(10)
+
+
+@dataclass(frozen=True)
+class WorkloadSpec:
+    """What to start. Nothing in it is secret: it is written to disk and shown to administrators."""
+
+    kind: WorkloadKind
+    name: str
+    command: tuple[str, ...]
+    cores: float
+    memory_gib: float
+    id: str = field(default_factory=new_workload_id)
+    job_class: JobClass | None = None
+    person: str | None = None
+    """Whose home and uid it runs with; None: a job of the platform itself."""
+    server_name: str | None = None
+    project: str | None = None
+    profile: str | None = None
+    size: str | None = None
+    image: str | None = None
+    accelerator: str | None = None
+    accelerator_count: int = 0
+    max_seconds: int | None = None
+    """Longest life; enforced by the backend itself."""
+    grace_seconds: float = 5.0
+    """Between the polite and the hard end."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Variables that may be seen by anybody."""
+    values_hash: str | None = None
+    key: str | None = None
+    """At most one live workload has this key: a second start with it returns the first one."""
+
+
+class Backend(ABC):
+    """Where workloads run.
+
+    Hub and service each hold one; both see the same workloads. All verbs are safe to call at any time from
+    several processes. Errors are :class:`~jupyterhub_aiinfn.errors.BackendError` (or a
+    :class:`~jupyterhub_aiinfn.errors.NothingFree` from ``start``, when the devices went to another).
+    """
+
+    @abstractmethod
+    async def availability(self) -> Availability:
+        """What is free now, counted at this moment from what runs."""
+
+    @abstractmethod
+    async def start(self, spec: WorkloadSpec, secret_environment: Mapping[str, str] | None = None) -> Workload:
+        """Start a workload and return it once its process exists.
+
+        Devices are allotted in one step: of two callers who want the last one, one gets
+        :class:`~jupyterhub_aiinfn.errors.NothingFree`. ``secret_environment`` reaches the process and nothing else.
+        """
+
+    @abstractmethod
+    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+        """End a workload (politely, then hard after the grace) and return it once it has ended; idempotent."""
+
+    @abstractmethod
+    async def workload(self, workload_id: str) -> Workload:
+        """One workload, or :class:`~jupyterhub_aiinfn.errors.WorkloadNotFound`."""
+
+    @abstractmethod
+    async def workloads(self) -> list[Workload]:
+        """All that are known, live and ended, oldest first."""
+
+    @abstractmethod
+    def watch(self) -> AsyncIterator[Workload]:
+        """Every known workload once, then each one again whenever it changes; never ends by itself.
+
+        Survives restarts of whoever watches: a new watch starts with everything known.
+        """
+
+    @abstractmethod
+    async def log(self, workload_id: str, lines: int = 200) -> str:
+        """The last lines that the workload wrote (stdout and stderr), at most 1 MiB."""
+
+    @abstractmethod
+    async def progress(self, workload_id: str) -> Progress | None:
+        """How far a job says it is; None when it has not said."""
+
+    async def listens(self, workload_id: str, port: int) -> bool:
+        """Whether what answers on that port of the workload's address is the workload itself and nobody else.
+
+        True here: workloads that have an address of their own need not be asked.
+        """
+        return True
+
+    def __init_subclass__(cls, **arguments: object) -> None:
+        """A backend that forgets a verb fails when its class is made, not when the verb is first called."""
+        super().__init_subclass__(**arguments)
+        missing = sorted(getattr(Backend, "__abstractmethods__", frozenset()) - set(dir_defined(cls)))
+        if missing:
+            raise TypeError(f"{cls.__name__} lacks the verbs {', '.join(missing)}")
+
+
+def dir_defined(cls: type) -> list[str]:
+    """Names of ``cls`` that are defined and not abstract."""
+    return [name for name, value in inspect.getmembers_static(cls) if not getattr(value, "__isabstractmethod__", False)]

@@ -1,0 +1,1 @@
+"""Workloads as sandboxed processes of this machine."""

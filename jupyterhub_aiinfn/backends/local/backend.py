@@ -1,0 +1,368 @@
+"""The backend of one machine: every workload is a sandboxed process under a small runner of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from zoneinfo import ZoneInfo
+
+from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
+from jupyterhub_aiinfn.errors import BackendError, NothingFree
+from jupyterhub_aiinfn.values.document import Values
+
+from .cgroups import Cgroups, Limits
+from .devices import DeviceCount, count_devices, describe, device_files, free_devices
+from .enforcement import Enforcement, describe_enforcement, sandbox_works
+from .homes import prepare_home
+from .interpreters import command_trees
+from .launching import Plan, launch
+from .listening import listeners, sockets_of
+from .processes import ProcessIdentity
+from .records import Records, live_with_key, unwritable
+from .sandbox import GROUP_FD, PASSWD_FD, SECCOMP_FD, Host, Occupant, job_command, sandbox_command
+from .seccomp import seccomp_program
+from .state import StateFolder, read_json
+from .uids import uid_of
+from .workload_environment import job_environment, session_environment
+
+POLL_SECONDS = 0.25
+"""How often a watch looks at the records."""
+HARD_SECONDS = 10.0
+"""Beyond the grace: then a runner that has not ended its workload is killed itself, and the sandbox dies with it."""
+THREADS = 8
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class LocalBackend(Backend):
+    """Workloads of this machine, as their records in the state folder say.
+
+    ``images`` tells which environments are ready (for :meth:`availability`). ``readable`` names the trees that a
+    workload must be able to read besides the environment of its command (the image's environment). ``supervisor`` is
+    the process with which all workloads end; by default the one that the state folder names when a workload starts.
+    """
+
+    def __init__(
+        self,
+        values: Values,
+        state: StateFolder,
+        *,
+        images: Callable[[], Mapping[str, bool]] | None = None,
+        readable: Callable[[WorkloadSpec], Iterable[Path]] | None = None,
+        supervisor: ProcessIdentity | None = None,
+    ) -> None:
+        self.values = values
+        self.state = state
+        self.records = Records(state.workloads)
+        self._images = images
+        self._readable = readable
+        self._supervisor = supervisor
+        self._found_cgroups: Cgroups | None = None
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="local-backend")
+
+    # ------------------------------------------------------------------------------------------------------ verbs
+
+    async def availability(self) -> Availability:
+        """What is free now."""
+        return await self._call(self._availability)
+
+    async def start(self, spec: WorkloadSpec, secret_environment: Mapping[str, str] | None = None) -> Workload:
+        """Start a workload; returns once its process exists (an early end shows in :meth:`workload`)."""
+        return await self._call(self._start, spec, dict(secret_environment or {}))
+
+    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+        """End a workload and return it once it has ended."""
+        return await self._end(workload_id, EndReason.stopped, message or "it was stopped", grace_seconds)
+
+    async def workload(self, workload_id: str) -> Workload:
+        """One workload."""
+        return await self._call(self.records.get, workload_id)
+
+    async def workloads(self) -> list[Workload]:
+        """All workloads, oldest first."""
+        return await self._call(self.records.all)
+
+    async def watch(self) -> AsyncIterator[Workload]:
+        """Every workload, then each again when it changes."""
+        seen: dict[str, Workload] = {}
+        while True:
+            found = await self._call(self.records.all)
+            for workload in found:
+                if seen.get(workload.id) != workload:
+                    seen[workload.id] = workload
+                    yield workload
+            known = {workload.id for workload in found}
+            seen = {workload_id: workload for workload_id, workload in seen.items() if workload_id in known}
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def log(self, workload_id: str, lines: int = 200) -> str:
+        """The last lines."""
+        return await self._call(self.records.log, workload_id, lines)
+
+    async def progress(self, workload_id: str) -> Progress | None:
+        """How far a job says it is (it writes :class:`Progress` as JSON to ``$AIINFN_PROGRESS_FILE``, by renaming)."""
+        return await self._call(self.records.progress, workload_id)
+
+    async def listens(self, workload_id: str, port: int) -> bool:
+        """Whether the workload's own sandbox holds every socket that accepts connections on that port of loopback."""
+        return await self._call(self._listens, workload_id, port)
+
+    # ----------------------------------------------------------------------------------- what one machine also has
+
+    def enforcement(self) -> list[Enforcement]:
+        """What this machine enforces and what it does not. Blocking at the first call (about 20 ms)."""
+        return describe_enforcement(self._host, self._problem, self._cgroups)
+
+    async def sweep(self) -> list[Workload]:
+        """Bring the records into a consistent state after a crash; returns the live workloads."""
+        return await self._call(self._sweep)
+
+    async def prune(self, older_than: timedelta | None = None) -> list[str]:
+        """Forget workloads that ended before ``limits.keep_workloads``, but the latest of each person."""
+        kept = self.values.limits.keep_workloads if older_than is None else older_than
+        return await self._call(self.records.prune, kept)
+
+    async def end_all(self, message: str, grace_seconds: float) -> list[Workload]:
+        """End every live workload, all at once (the platform stops)."""
+        live = [workload for workload in await self.workloads() if workload.phase is not Phase.ended]
+        ends = (self._end(workload.id, EndReason.platform_stopped, message, grace_seconds) for workload in live)
+        ended = await asyncio.gather(*ends)
+        if self._found_cgroups is not None:
+            await self._call(self._found_cgroups.remove)
+        return ended
+
+    # ----------------------------------------------------------------------------------------------------- inside
+
+    async def _call(
+        self, function: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs
+    ) -> Result:
+        """Run blocking work in our own threads: the loop of a large hub never waits for a disk."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments, **named))
+
+    async def _end(self, workload_id: str, reason: EndReason, message: str, grace: float | None) -> Workload:
+        workload = await self.workload(workload_id)
+        if workload.phase is Phase.ended:
+            return workload
+        await self._call(self.records.request_stop, workload_id, reason, message, grace)
+        patience = HARD_SECONDS + (await self._call(self._grace, workload_id) if grace is None else grace)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                return await self._ended(workload_id)
+        if (runner := await self._call(self.records.runner, workload_id)) is not None:
+            runner.send(9)
+        return await self._ended(workload_id)
+
+    async def _ended(self, workload_id: str) -> Workload:
+        """The workload once it has ended."""
+        while True:
+            runner = await self._call(self.records.runner, workload_id)
+            if runner is not None:
+                await wait_for_exit(runner)
+            workload = await self.workload(workload_id)
+            if workload.phase is Phase.ended:
+                return workload
+            await asyncio.sleep(0.05)
+
+    def _grace(self, workload_id: str) -> float:
+        spec = read_json(self.records.path(workload_id) / "spec") or {}
+        return float(spec.get("grace_seconds") or 0)
+
+    def _availability(self) -> Availability:
+        live = [workload for workload in self.records.all() if workload.phase is not Phase.ended]
+        counts = self._counts()
+        return Availability(
+            taken_at=datetime.now(UTC),
+            devices={key: describe(key, count, live) for key, count in counts.items()},
+            sessions=sum(workload.kind is WorkloadKind.session for workload in live),
+            images=dict(self._images()) if self._images else {},
+        )
+
+    def _listens(self, workload_id: str, port: int) -> bool:
+        sandbox, found = self.records.sandbox(workload_id), listeners(port)
+        if sandbox is None or not found:
+            return False
+        own = sockets_of(sandbox)
+        return sandbox.alive() and all(one.inode in own for one in found)
+
+    def _counts(self) -> dict[str, DeviceCount]:
+        return count_devices(self.values.accelerators)
+
+    def _start(self, spec: WorkloadSpec, secrets: dict[str, str]) -> Workload:
+        folder = self.records.path(spec.id)
+        if self._problem:
+            raise BackendError(self._problem)
+        try:
+            occupant = self._occupant(spec.person) if spec.person is not None else None
+            with self.records.locked():
+                existing, devices = self._reserve(spec)
+        except OSError as error:
+            raise unwritable(error, self.state.workloads) from error
+        if existing is not None:
+            return existing
+        try:
+            launch(folder, self._plan(spec, occupant, devices, secrets))
+        except OSError as error:
+            self._give_up(spec.id, str(error))
+            raise unwritable(error, folder) from error
+        except Exception as error:  # whatever it was: nobody else would ever end this record
+            self._give_up(spec.id, str(error))
+            raise
+        return self.records.get(spec.id)
+
+    def _give_up(self, workload_id: str, sentence: str) -> None:
+        end = {
+            "exit_code": None,
+            "reason": "not-started",
+            "message": sentence,
+            "ended_at": datetime.now(UTC).timestamp(),
+        }
+        self.records.kill_sandbox(workload_id)  # a runner that was killed had perhaps got as far as that
+        self.records.write_end(workload_id, end)
+
+    def _reserve(self, spec: WorkloadSpec) -> tuple[Workload | None, tuple[str, ...]]:
+        """Under the lock: the live workload with the same key, or the devices of a new one whose record is written."""
+        workloads = self.records.all()
+        existing = live_with_key(workloads, spec.key, self._key)
+        if existing is not None:
+            return existing, ()
+        if any(workload.id == spec.id for workload in workloads):
+            raise BackendError(f"there is a workload {spec.id} already; each start needs a new identifier")
+        devices = self._allot(spec, workloads)
+        emulated = bool(devices) and self._counts()[str(spec.accelerator)].emulated
+        self.records.add(spec, devices, emulated=emulated)
+        return None, devices
+
+    def _key(self, workload_id: str) -> str | None:
+        return (read_json(self.records.path(workload_id) / "spec") or {}).get("key")
+
+    def _allot(self, spec: WorkloadSpec, workloads: list[Workload]) -> tuple[str, ...]:
+        if spec.accelerator is None or spec.accelerator_count <= 0:
+            return ()
+        count = self._counts().get(spec.accelerator)
+        if count is None:
+            raise BackendError(f"there is no accelerator {spec.accelerator!r} in the values file")
+        free = free_devices(count, workloads, spec.accelerator)
+        if len(free) < spec.accelerator_count:
+            raise NothingFree(self._nothing_free(spec.accelerator, count, workloads, len(free)))
+        return tuple(free[: spec.accelerator_count])
+
+    def _nothing_free(self, key: str, count: DeviceCount, workloads: list[Workload], free: int) -> str:
+        name = self.values.accelerators[key].name
+        if not count.total:
+            return f"{name}: {count.reason}; choose another accelerator"
+        sentence = f"{count.total - free} of {count.total} {name} are in use"
+        at = describe(key, count, workloads).next_free_at
+        when = (
+            f"; one is free at {at.astimezone(ZoneInfo(self.values.site.timezone)):%H:%M} at the latest" if at else ""
+        )
+        return f"{sentence}{when}: try again then, or choose something else"
+
+    def _occupant(self, person: str) -> Occupant:
+        """The person with their uid and home, made now when this is the first time."""
+        uid = uid_of(self.state, person) if self._host.as_root else os.getuid()
+        home = self.state.home(self.values.storage.home.path.replace("{name}", person))
+        if home.parent != self.state.homes or "/" in person or person in ("", ".", ".."):
+            raise BackendError(f"{person!r} cannot be the name of a person")
+        prepare_home(home, uid)
+        return Occupant(person, uid, home)
+
+    def _plan(
+        self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...], secrets: Mapping[str, str]
+    ) -> Plan:
+        limits = Limits(spec.cores, spec.memory_gib)
+        supervisor = self._supervisor or ProcessIdentity.from_json(read_json(self.state.supervisor))
+        command, files = self._command(spec, occupant, devices)
+        return Plan(
+            command=command,
+            environment=self._environment(spec, occupant, devices) | dict(secrets),
+            grace_seconds=spec.grace_seconds,
+            max_seconds=spec.max_seconds,
+            supervisor=supervisor.as_json() if supervisor else None,
+            files=files,
+            cgroups=self._cgroups.plan(spec.id, limits),
+            memory_events=self._cgroups.memory_events(spec.id),
+            memory_sentence=f"it went over its memory of {spec.memory_gib:g} GiB and was ended; choose a larger size",
+        )
+
+    def _environment(self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]) -> dict[str, str]:
+        if occupant is None:
+            return job_environment(spec, self.records.path(spec.id) / "progress")
+        return session_environment(spec, occupant, devices)
+
+    def _command(
+        self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]
+    ) -> tuple[list[str], dict[int, bytes]]:
+        """The command line of the sandbox, and what it reads from descriptors."""
+        if occupant is None:
+            return job_command(spec.command, host=self._host), {}
+        filter_program = seccomp_program()
+        count = self._counts().get(spec.accelerator or "", DeviceCount(0))
+        command = sandbox_command(
+            spec.command,
+            host=self._host,
+            occupant=occupant,
+            readable=[*command_trees(spec.command[0]), *(self._readable(spec) if self._readable else ())],
+            hidden=[self.state.root.absolute()],
+            devices=device_files(devices, count),
+            seccomp=filter_program is not None,
+        )
+        files = {PASSWD_FD: occupant.passwd.encode(), GROUP_FD: occupant.group.encode()}
+        return command, files | ({SECCOMP_FD: filter_program} if filter_program else {})
+
+    def _sweep(self) -> list[Workload]:
+        live = [workload for workload in self.records.all() if workload.phase is not Phase.ended]
+        self._cgroups.sweep({workload.id for workload in live})
+        return live
+
+    @cached_property
+    def _host(self) -> Host:
+        try:
+            version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout
+        except FileNotFoundError:
+            version = ""
+        return Host.discover(as_root=os.geteuid() == 0, version=version)
+
+    @cached_property
+    def _problem(self) -> str:
+        return sandbox_works(self._host)
+
+    @property
+    def _cgroups(self) -> Cgroups:
+        """Looked for once, and again when the folders have been removed since: limits never vanish in silence."""
+        if self._found_cgroups is None or not self._found_cgroups.usable():
+            label = hashlib.sha256(str(self.state.root.absolute()).encode()).hexdigest()[:8]
+            self._found_cgroups = Cgroups.discover(label=f"aiinfn-{label}")
+        return self._found_cgroups
+
+
+async def wait_for_exit(process: ProcessIdentity) -> None:
+    """Return when this very process is gone, without polling."""
+    descriptor = process.open()
+    if descriptor is None:
+        return
+    loop = asyncio.get_running_loop()
+    gone: asyncio.Future[None] = loop.create_future()
+    loop.add_reader(descriptor, settle, gone)
+    try:
+        await gone
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def settle(future: asyncio.Future[None]) -> None:
+    """Say that it happened (a descriptor may report more than once)."""
+    if not future.done():
+        future.set_result(None)

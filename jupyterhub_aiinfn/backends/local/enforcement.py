@@ -1,0 +1,84 @@
+"""What this machine enforces and what it does not, in sentences for start-up and ``aiinfn status``."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+
+from .cgroups import Cgroups
+from .sandbox import Host
+from .seccomp import seccomp_program
+
+
+@dataclass(frozen=True)
+class Enforcement:
+    """One promise of the sandbox and whether it holds here."""
+
+    name: str
+    """``sandbox``, ``uid``, ``system calls``, ``memory``, ``cores``, ``processes``."""
+    enforced: bool
+    sentence: str
+
+
+def sandbox_works(host: Host) -> str:
+    """Empty when a sandbox can be made; else why not, with the remedy. Blocking (about 10 ms)."""
+    user = [] if host.as_root else ["--unshare-user"]
+    command = [host.bwrap, "--unshare-pid", *user, "--ro-bind", "/", "/", "--proc", "/proc", "--", "true"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        return "bubblewrap is not installed (the program bwrap); install the system's package bubblewrap"
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"bubblewrap does not work here: {error}"
+    if done.returncode == 0:
+        return ""
+    said = done.stderr.strip() or f"exit code {done.returncode}"
+    return f"bubblewrap does not work here ({said}); allow user namespaces or run the platform as root"
+
+
+def describe_enforcement(host: Host, problem: str, cgroups: Cgroups) -> list[Enforcement]:
+    """Every promise, kept or not."""
+    return [
+        Enforcement("sandbox", not problem, problem or "each workload sees its own home, processes and files only"),
+        uid_enforcement(host),
+        system_calls(),
+        *(limit_enforcement(cgroups, *row) for row in LIMITS),
+    ]
+
+
+LIMITS = (
+    ("memory", "memory", "a session that goes over its memory is ended", "a session may use all memory of the machine"),
+    ("cores", "cpu", "a session gets no more than its cores", "a session may use all processors"),
+    (
+        "processes",
+        "pids",
+        "a session has at most 4096 processes",
+        "the number of processes of a session is not limited",
+    ),
+)
+
+
+def limit_enforcement(cgroups: Cgroups, name: str, controller: str, kept: str, broken: str) -> Enforcement:
+    """Whether one limit holds."""
+    if controller in cgroups.folders:
+        return Enforcement(name, True, kept)
+    return Enforcement(name, False, f"{broken}: no control group can be made here (run as root, or in a delegated one)")
+
+
+def uid_enforcement(host: Host) -> Enforcement:
+    """Whether people have uids of their own."""
+    if host.as_root:
+        return Enforcement("uid", True, "each person has a uid of their own and no capability")
+    sentence = "all people share the uid of the user who runs the platform: only the sandbox keeps them apart"
+    return Enforcement("uid", False, f"{sentence}; run it as root for a uid each")
+
+
+def system_calls() -> Enforcement:
+    """Whether the filter of system calls is known for this processor."""
+    if seccomp_program() is not None:
+        return Enforcement(
+            "system calls", True, "sessions cannot make user namespaces, mounts, key rings or BPF programs"
+        )
+    return Enforcement(
+        "system calls", False, "system calls are not filtered: their numbers are not known for this processor"
+    )

@@ -1,0 +1,76 @@
+"""The ``aiinfn`` command; sub-commands are imported when they are called, so that help works with a bare install."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from jupyterhub_aiinfn import __version__
+from jupyterhub_aiinfn.errors import AiinfnError
+
+COMMANDS = {
+    "up": ("jupyterhub_aiinfn.cli.platform:up", "Start the platform on this machine."),
+    "down": ("jupyterhub_aiinfn.cli.platform:down", "Stop the platform on this machine."),
+    "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
+    "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
+    "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
+    "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
+}
+"""Name: where the command is, and what it does in one line."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command when it is called, and only then; help needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of :data:`COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; a sentence when a package that it needs is not installed."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        try:
+            command: click.Command = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            raise click.ClickException(_not_installed(cmd_name, error)) from error
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing one."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours is a sentence and exit code 1."""
+        try:
+            return super().invoke(ctx)
+        except AiinfnError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _not_installed(command: str, error: ModuleNotFoundError) -> str:
+    return (
+        f"`aiinfn {command}` needs the Python package {error.name}, which is not installed; "
+        "install jupyterhub-aiinfn[local] for everything that one machine needs"
+    )
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aiinfn")
+def cli() -> None:
+    """Shared accelerators for machine learning: a JupyterHub platform on one machine or a cluster."""
+
+
+def main() -> None:
+    """The entry point; a reader that goes away (``aiinfn … | head``) ends the command quietly."""
+    try:
+        cli()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

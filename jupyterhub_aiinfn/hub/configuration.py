@@ -1,0 +1,164 @@
+"""The whole configuration of the hub, made from the values and the installation."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from jupyterhub_aiinfn.backends.base import WorkloadSpec
+from jupyterhub_aiinfn.backends.local.installation import Installation
+from jupyterhub_aiinfn.values import Values
+
+from . import pages
+from .availability import AvailabilityFeed
+from .last_choices import LastChoices
+from .password import PasswordAuthenticator
+from .people import People
+from .platform import EnvironmentCache, Platform
+from .refusals import QuietRefusals
+from .spawner_local import LocalSpawner
+
+HERE = Path(__file__).parent
+SERVICE = "aiinfn"
+SUPERVISOR = "aiinfn-supervisor"
+SERVICE_SCOPES = ("start:servers", "read:servers")
+"""What the service does in its own name: start a session whose environment is ready, and see whether it came up.
+Who somebody is, it asks with that person's token."""
+ACCESS_SERVICE = f"access:services!service={SERVICE}"
+SESSION_SCOPES = ("users:activity!user", "access:servers!server", ACCESS_SERVICE)
+"""What a session's own token may do: report activity, be reached, and use the platform service as its person."""
+NAMES_PER_PERSON = 50
+"""Named servers that may exist, stopped ones included; how many may run is decided by the limits."""
+
+
+def write_configuration(c: Any, values: Values, installation: Installation, platform: Platform | None = None) -> None:
+    """Write everything into ``c``. The hub reads its configuration within its event loop: the watches begin here.
+
+    ``platform`` is for whoever brings another backend.
+    """
+    platform = platform or make_platform(values, installation)
+    logging.getLogger("JupyterHub").addFilter(QuietRefusals())
+    _addresses(c, installation)
+    _storage(c, installation)
+    _people(c, values, installation)
+    _service(c, installation)
+    _sessions(c, values, platform, installation)
+    pages.configure(c, values, platform)
+    with contextlib.suppress(RuntimeError):
+        loop = asyncio.get_running_loop()
+        loop.call_soon(platform.start)
+        platform.warming = loop.create_task(pages.compile_templates())
+
+
+def make_platform(values: Values, installation: Installation) -> Platform:
+    """What the hub's parts share, on one machine."""
+    from jupyterhub_aiinfn.backends.local.backend import LocalBackend
+    from jupyterhub_aiinfn.backends.local.environments import Environments
+
+    state = installation.state
+    environments = Environments(values, installation.values_file, installation.cache)
+    cache: EnvironmentCache = environments
+
+    def readable(spec: WorkloadSpec) -> list[Path]:
+        return [environments.path(spec.image)] if spec.image else []
+
+    return Platform(
+        values=values,
+        backend=LocalBackend(values, state, images=environments.readiness, readable=readable),
+        environments=cache,
+        feed=AvailabilityFeed(
+            f"{installation.service_url}/services/{SERVICE}/api/v1/availability/stream", state.secret("internal-token")
+        ),
+        last_choices=LastChoices(state.hub / "last-choices.json"),
+        ticket_key=state.secret("ticket-key"),
+    )
+
+
+def _addresses(c: Any, installation: Installation) -> None:
+    c.JupyterHub.bind_url = installation.public_url
+    c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{installation.hub_port}"
+    c.JupyterHub.proxy_class = "jupyterhub.proxy.ConfigurableHTTPProxy"
+    c.ConfigurableHTTPProxy.should_start = False
+    c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{installation.proxy_api_port}"
+    c.ConfigurableHTTPProxy.auth_token = installation.state.secret("proxy-token")
+    # A restart of the hub touches neither sessions nor routes.
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.cleanup_proxy = False
+
+
+def _storage(c: Any, installation: Installation) -> None:
+    folder = installation.state.hub
+    database = folder / "jupyterhub.sqlite"
+    database.touch(mode=0o600, exist_ok=True)
+    c.JupyterHub.db_url = f"sqlite:///{database}"
+    c.JupyterHub.pid_file = str(folder / "jupyterhub.pid")
+    c.JupyterHub.cookie_secret = bytes.fromhex(installation.state.secret("cookie-secret"))
+
+
+def _people(c: Any, values: Values, installation: Installation) -> None:
+    people = People(installation.state, values)
+    c.JupyterHub.authenticator_class = type(
+        "PasswordAuthenticator",
+        (PasswordAuthenticator,),
+        {
+            "people": people,
+            "login_key": bytes.fromhex(installation.state.secret("cookie-secret")),
+            "__module__": __name__,
+        },
+    )
+    c.Authenticator.refresh_pre_spawn = True
+    c.Authenticator.auth_refresh_age = 60
+    # Who left the groups that may log in loses the tokens too, not only the page.
+    c.Authenticator.auth_refresh_strict = True
+    c.JupyterHub.admin_access = False
+    c.JupyterHub.shutdown_on_logout = False
+    c.JupyterHub.extra_user_scopes = {ACCESS_SERVICE}
+
+
+def _service(c: Any, installation: Installation) -> None:
+    # With a `url` the hub would wait for the service at each start, 10 s for one that hangs.
+    c.Proxy.extra_routes = {f"/services/{SERVICE}/": installation.service_url}
+    c.JupyterHub.services = [
+        {
+            "name": SERVICE,
+            "api_token": installation.state.secret("service-token"),
+            "oauth_client_id": f"service-{SERVICE}",
+            "oauth_redirect_uri": f"/services/{SERVICE}/oauth_callback",
+            "oauth_no_confirm": True,
+            "oauth_client_allowed_scopes": [],
+            "display": False,
+        },
+        # With it the supervisor asks for the routes of a proxy that it had to start again.
+        {"name": SUPERVISOR, "api_token": installation.state.secret("supervisor-token"), "display": False},
+    ]
+    c.JupyterHub.load_roles = [
+        {"name": "aiinfn-service", "services": [SERVICE], "scopes": list(SERVICE_SCOPES)},
+        {"name": "aiinfn-supervisor", "services": [SUPERVISOR], "scopes": ["proxy"]},
+    ]
+    c.JupyterHub.oauth_require_pkce = True
+
+
+def _sessions(c: Any, values: Values, platform: Platform, installation: Installation) -> None:
+    limits = values.limits
+    attributes = {
+        "__module__": __name__,
+        "platform": platform,
+        "lab_prefix": installation.lab_prefix,
+        "service_url": f"{installation.service_url}/services/{SERVICE}",
+    }
+    c.JupyterHub.spawner_class = type("LocalSpawner", (LocalSpawner,), attributes)
+    c.JupyterHub.allow_named_servers = limits.sessions_per_person > 1
+    c.JupyterHub.named_server_limit_per_user = NAMES_PER_PERSON
+    c.JupyterHub.concurrent_spawn_limit = limits.concurrent_starts
+    c.Spawner.default_url = "/lab"
+    c.Spawner.disable_user_config = True
+    c.Spawner.env_keep = []
+    c.Spawner.environment = {"LANG": "C.UTF-8"}
+    c.Spawner.server_token_scopes = list(SESSION_SCOPES)
+    # Our own limit ends in words; the hub's, a little later, would be an error.
+    c.Spawner.start_timeout = int((limits.start_timeout + timedelta(seconds=15)).total_seconds())
+    c.Spawner.http_timeout = 30

@@ -1,0 +1,62 @@
+"""Command and variables of a session: which of them are secret, and what it is told about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+from jupyterhub_aiinfn.model.requests import Grant
+from jupyterhub_aiinfn.values import Values
+
+SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+RUNTIME_FOLDER = "/tmp/jupyter"  # noqa: S108  # inside the sandbox, whose /tmp is its own; sockets need short paths
+ARGUMENTS = (
+    # Sockets of kernels are files: TCP ports on the loopback that all sessions share could be read by other people.
+    "--KernelManager.transport=ipc",
+    "--LabApp.news_url=None",
+    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+    "--LabApp.extension_manager=readonly",
+)
+
+
+def command(lab_prefix: Path) -> tuple[str, ...]:
+    """The server's command. Isolated mode keeps the person's files out of the server's own modules."""
+    return (str(lab_prefix / "bin" / "python"), "-I", "-m", "jupyterhub.singleuser", *ARGUMENTS)
+
+
+def secret(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that nobody else may see."""
+    return {name: value for name, value in variables.items() if name in SECRETS}
+
+
+def public(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that may be written to disk."""
+    return {name: value for name, value in variables.items() if name not in SECRETS}
+
+
+def description(
+    values: Values, grant: Grant, *, kernels: Path, service_url: str, started_at: datetime, ends_at: datetime
+) -> dict[str, str]:
+    """What the session knows about itself; Lab shows it."""
+    choice = grant.choice
+    project = values.projects[choice.project]
+    said = {
+        "PROFILE": choice.profile,
+        "PROFILE_NAME": values.profiles[choice.profile].name,
+        "PROJECT": choice.project,
+        "PROJECT_NAME": project.name or choice.project,
+        "IMAGE": grant.image,
+        "SIZE": choice.size,
+        "STARTED_AT": started_at.isoformat(timespec="seconds"),
+        "ENDS_AT": ends_at.isoformat(timespec="seconds"),
+        "SERVICE_URL": service_url,
+    }
+    if choice.accelerator is not None:
+        said |= {
+            "ACCELERATOR": choice.accelerator,
+            "ACCELERATOR_COUNT": str(choice.count),
+            "EMULATED": "1" if values.accelerators[choice.accelerator].emulated else "0",
+        }
+    variables = {f"AIINFN_{name}": value for name, value in said.items()}
+    return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

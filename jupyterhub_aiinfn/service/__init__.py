@@ -1,0 +1,1 @@
+"""The platform service: one process beside the hub, one folder a feature."""

@@ -1,0 +1,145 @@
+"""Puts the service together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from jupyterhub_aiinfn import __version__
+from jupyterhub_aiinfn.api.base import ErrorBody
+from jupyterhub_aiinfn.backends.base import Backend
+from jupyterhub_aiinfn.values import Values, values_hash
+
+from . import index, problems
+from .availability import routes as availability
+from .availability.streams import Streams
+from .availability.watch import Watch
+from .context import Context
+from .database import Database
+from .environments import routes as environments
+from .environments import starts
+from .environments.catalogue import Catalogue, EnvironmentCache
+from .environments.starter import Starter
+from .environments.waiters import Waiters
+from .health import routes as health
+from .health.metrics import Metrics
+from .identity import routes as identity
+from .identity.browser import Browsers
+from .identity.hub import HubApi
+from .identity.tokens import Identities
+from .protection import Protection
+from .sessions import routes as sessions
+from .settings import API, PREFIX, Settings
+
+log = logging.getLogger("aiinfn.service")
+ERRORS: dict[int | str, dict[str, Any]] = {
+    code: {"model": ErrorBody} for code in (401, 403, 404, 409, 413, 422, 429, 500, 503)
+}
+PROBE = 10.0
+"""Seconds between two looks at whether the hub answers."""
+
+
+def make_app(
+    settings: Settings,
+    values: Values,
+    backend: Backend,
+    cache: EnvironmentCache,
+    build_settings: Callable[[], Mapping[str, str]] = dict,
+) -> FastAPI:
+    """The service as an ASGI application; :class:`~jupyterhub_aiinfn.errors.StateError` for an unusable database."""
+    context = make_context(settings, values, backend, cache, build_settings)
+    app = FastAPI(
+        title="AI_INFN platform service",
+        version=__version__,
+        openapi_url=f"{API}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lambda app: running(context),
+        redirect_slashes=False,
+        responses=ERRORS,
+    )
+    app.state.context = context
+    for feature in (index, identity, sessions, availability, environments, starts, health):
+        app.include_router(feature.router)
+    app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
+    problems.install(app)
+    app.add_middleware(Protection, max_body=settings.max_body, metrics=context.metrics)
+    return app
+
+
+def make_context(
+    settings: Settings,
+    values: Values,
+    backend: Backend,
+    cache: EnvironmentCache,
+    build_settings: Callable[[], Mapping[str, str]],
+) -> Context:
+    """Make the parts and connect them."""
+    database = Database(settings.database)
+    hub = HubApi(settings.hub_api_url, settings.service_token, settings.hub_timeout)
+    identities = Identities(hub, settings.identity_fresh, settings.identity_stale)
+    watch = Watch(backend, settings.heartbeat)
+    catalogue = Catalogue(values, cache, backend, watch, build_settings)
+    waiters = Waiters(database, settings.waiter_lifetime)
+    starter = Starter(backend, hub, waiters, catalogue, settings.start_retry)
+    watch.on_change(starter.wake)
+    context = Context(
+        settings=settings,
+        values=values,
+        values_hash=values_hash(values),
+        backend=backend,
+        database=database,
+        hub=hub,
+        identities=identities,
+        browsers=Browsers(
+            database, identities, settings.session_key, settings.session_check, settings.session_lifetime
+        ),
+        watch=watch,
+        streams=Streams(settings.streams_per_caller),
+        catalogue=catalogue,
+        waiters=waiters,
+        starter=starter,
+        metrics=Metrics(),
+    )
+    context.metrics.read_when_asked(lambda: health.gauges(context))
+    return context
+
+
+@asynccontextmanager
+async def running(context: Context) -> AsyncIterator[None]:
+    """What runs beside the requests, from start to stop."""
+    beside = {"watch": context.watch.run, "starts": context.starter.run, "hub": lambda: probe(context.hub)}
+    tasks = [asyncio.create_task(forever(name, run), name=name) for name, run in beside.items()]
+    try:
+        yield
+    finally:
+        context.watch.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await context.hub.close()
+        context.database.close()
+
+
+async def forever(name: str, run: Callable[[], Awaitable[None]]) -> None:
+    """Begin again what fails, and say so in the log."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("%s failed; it is begun again", name)
+        await asyncio.sleep(1)
+
+
+async def probe(hub: HubApi) -> None:
+    """Look whether the hub answers, so that ``/health`` need not ask."""
+    while True:
+        await hub.probe()
+        await asyncio.sleep(PROBE)

@@ -1,0 +1,54 @@
+"""What is free, once and as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.errors import AiinfnError
+from jupyterhub_aiinfn.service.context import Context, context_of
+from jupyterhub_aiinfn.service.identity.gate import ReaderOrHub, reader_or_hub
+from jupyterhub_aiinfn.service.settings import API
+
+from .streams import EventStream
+
+router = APIRouter(tags=["availability"])
+ContextDependency = Annotated[Context, Depends(context_of)]
+
+
+@router.get(f"{API}/availability")
+async def availability(context: ContextDependency, caller: ReaderOrHub) -> Availability:
+    """What is free; ``taken_at`` says when that was counted."""
+    return context.watch.snapshot.availability
+
+
+@router.get(
+    f"{API}/availability/stream",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events named availability"}},
+)
+async def stream(request: Request, context: ContextDependency, caller: ReaderOrHub) -> Response:
+    """The same as server-sent events: at once, at each change, and at least every ten seconds."""
+    leave = context.streams.enter(caller.name)
+    return EventStream(events(request, context), leave)
+
+
+async def events(request: Request, context: Context) -> AsyncIterator[bytes]:
+    """One event a snapshot, as long as the caller may still read them."""
+    async for snapshot in context.watch.snapshots():
+        if not await still_welcome(request):
+            return
+        yield f"event: availability\ndata: {snapshot.availability.model_dump_json()}\n\n".encode()
+
+
+async def still_welcome(request: Request) -> bool:
+    """Whether the identity behind the request is still good (a logged-out browser's stream ends)."""
+    try:
+        await reader_or_hub(request)
+    except AiinfnError:
+        return False
+    return True

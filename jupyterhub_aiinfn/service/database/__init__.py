@@ -1,0 +1,5 @@
+"""The service's own database: tables, transactions in threads, migrations."""
+
+from .engine import Database
+
+__all__ = ["Database"]

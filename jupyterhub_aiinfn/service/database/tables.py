@@ -1,0 +1,65 @@
+"""The tables; a change here needs a migration in ``migrations/versions``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, MetaData, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+NAMES = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    """Names of constraints are fixed, so that migrations can name them. Times are whole seconds since the epoch."""
+
+    metadata = MetaData(naming_convention=NAMES)
+    type_annotation_map = {dict[str, Any]: JSON}
+
+
+class BrowserSessionRow(Base):
+    """A browser that is logged in; the cookie itself is not here, only its hash."""
+
+    __tablename__ = "browser_sessions"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """SHA-256 of the cookie."""
+    person: Mapped[str] = mapped_column(String(255), index=True)
+    token: Mapped[str] = mapped_column(Text)
+    """The hub's OAuth token, encrypted with a key that needs the cookie."""
+    hub_session: Mapped[str] = mapped_column(String(255), default="")
+    """The browser's session at the hub, as the hub named it."""
+    created_at: Mapped[int]
+    expires_at: Mapped[int] = mapped_column(index=True)
+
+
+class WaiterRow(Base):
+    """A session that waits for an environment."""
+
+    __tablename__ = "waiters"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    ticket: Mapped[str] = mapped_column(String(128), unique=True)
+    """Id of the hub's ticket: a ticket makes one waiter."""
+    person: Mapped[str] = mapped_column(String(255), index=True)
+    """Whose session it is."""
+    holder: Mapped[str] = mapped_column(String(255), index=True)
+    """Who asked for it, and sees and cancels it: the person, or an administrator who acts for them."""
+    server_name: Mapped[str] = mapped_column(String(255))
+    options: Mapped[dict[str, Any]]
+    """What the hub is told when the session starts."""
+    image: Mapped[str] = mapped_column(String(63))
+    job: Mapped[str] = mapped_column(String(64), index=True)
+    """The job that builds the environment."""
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    message: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[int]
+    expires_at: Mapped[int]
+    claimed_at: Mapped[int | None]
+    """When somebody took it to start it."""
+    finished_at: Mapped[int | None]

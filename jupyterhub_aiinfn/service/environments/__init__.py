@@ -1,0 +1,1 @@
+"""Environments of images, and the starts that wait until one is built."""

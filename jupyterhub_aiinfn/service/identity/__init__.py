@@ -1,0 +1,1 @@
+"""Who asks: people by the hub's OAuth and an own session, programs by the hub's tokens."""

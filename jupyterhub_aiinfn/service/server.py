@@ -1,0 +1,74 @@
+"""The process: one uvicorn on loopback that stops within three seconds, open streams or not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from jupyterhub_aiinfn.errors import StateError
+
+from .context import Context
+
+ADDRESS = "127.0.0.1"
+
+
+class Server(uvicorn.Server):
+    """Ends the streams as soon as it is told to stop, so that nothing has to be cut off."""
+
+    context: Context
+    loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Remember the loop: signals come outside it."""
+        self.loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to stop."""
+        if self.loop is not None:
+            self.loop.call_soon_threadsafe(self.context.watch.close)
+        super().handle_exit(sig, frame)
+
+
+def serve(app: FastAPI, port: int) -> None:
+    """Serve until a signal; :class:`StateError` when the port is taken."""
+    os.umask(0o077)
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        lifespan="on",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=15,
+        limit_concurrency=2000,
+        ws="none",
+    )
+    server = Server(config)
+    server.context = app.state.context
+    with listening_socket(port) as listener:
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            logging.getLogger("aiinfn.service").info("stopped")
+
+
+def listening_socket(port: int) -> socket.socket:
+    """Our port on loopback."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((ADDRESS, port))
+    except OSError as error:
+        listener.close()
+        raise StateError(
+            f"the platform service cannot listen on {ADDRESS}:{port}: {error.strerror}; stop what uses that port"
+        ) from error
+    return listener

@@ -1,0 +1,91 @@
+"""`aiinfn down`: end the platform of one state folder, and what a dead supervisor left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from jupyterhub_aiinfn.backends.local.installation import Installation, default_cache
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+from jupyterhub_aiinfn.backends.local.state import StateFolder
+from jupyterhub_aiinfn.errors import StateError
+from jupyterhub_aiinfn.values import load_values
+
+from .leftovers import end_workloads, has_leftovers
+from .places import find_state, find_values
+from .record import Record, read_record
+
+PATIENCE = ((signal.SIGTERM, 12.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
+"""Signals in turn, and the seconds given to each; the supervisor ends within ten after the first."""
+
+
+def down(state: Path | None, values: Path | None, say: Callable[[str], None]) -> None:
+    """End it, and say what was done. Raises :class:`AiinfnError` when something stays."""
+    folder = StateFolder(find_state(state))
+    found = read_record(folder)
+    if found is not None and found[0].alive():
+        _end_supervisor(found[0], say)
+        say(f"The platform of {folder.root} is stopped.")
+    else:
+        say(f"No platform runs on {folder.root}.")
+    _sweep(folder, values, found, say)
+
+
+def _end_supervisor(identity: ProcessIdentity, say: Callable[[str], None]) -> None:
+    descriptor = identity.open()
+    if descriptor is None:
+        return
+    try:
+        say(f"Stopping the platform (process {identity.pid}).")
+        for number, seconds in PATIENCE:
+            signal.pidfd_send_signal(descriptor, number)
+            if _wait(descriptor, seconds):
+                return
+            say("It takes longer than it should; asking more firmly.")
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise StateError(f"process {identity.pid} belongs to another user; run this command as that user") from error
+    finally:
+        os.close(descriptor)
+    raise StateError(f"process {identity.pid} does not end, although it was killed; is its disk still there?")
+
+
+def _wait(descriptor: int, seconds: float) -> bool:
+    """Wait until a process has ended; whether it has."""
+    ended, _, _ = select.select([descriptor], [], [], seconds)
+    return bool(ended)
+
+
+def _sweep(
+    folder: StateFolder, values: Path | None, found: tuple[ProcessIdentity, Record] | None, say: Callable[[str], None]
+) -> None:
+    """End workloads of a supervisor that is gone, and remove the files that name it."""
+    if has_leftovers(folder):
+        values_file = find_values(values, folder)
+        installation = unused_installation(folder, values_file)
+        count = asyncio.run(end_workloads(installation, load_values(values_file), 2.0))
+        say(f"{count} workloads that were left are ended.")
+    if found is not None and not found[0].alive():
+        ready_file = found[1].ready_file
+        for file in (folder.supervisor, Path(ready_file) if ready_file else None):
+            if file is not None:
+                file.unlink(missing_ok=True)
+
+
+def unused_installation(folder: StateFolder, values_file: Path) -> Installation:
+    """An installation whose processes do not run: folders only, no ports."""
+    return Installation(
+        state=folder,
+        values_file=values_file,
+        cache=default_cache(),
+        public_url="",
+        hub_port=0,
+        proxy_api_port=0,
+        service_port=0,
+        lab_prefix=Path(),
+    )

@@ -1,0 +1,351 @@
+"""`aiinfn up`: start proxy, hub and service, keep them running, end everything when asked to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jupyterhub_aiinfn.backends.local.installation import Installation, default_cache
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+from jupyterhub_aiinfn.backends.local.state import StateFolder, write_file
+from jupyterhub_aiinfn.errors import AiinfnError, StateError
+from jupyterhub_aiinfn.values import Values, load_values
+
+from . import proxy
+from .asking import ask
+from .children import Child
+from .leftovers import end_workloads, has_leftovers, local_backend
+from .logs import BoundedLog
+from .places import find_state, find_values, remember_values
+from .ports import check_free, free_ports
+from .programs import hub_program, proxy_program, service_program
+from .record import Record, check_owner, check_room, lock
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from jupyterhub_aiinfn.hub.people import People
+
+POLL = 0.05
+"""Seconds between two looks whether a login would work."""
+SESSION_GRACE = 4.0
+"""Seconds that sessions have to end by themselves."""
+HUB_GRACE = 3.0
+"""The same for hub and service: hub 6.1 sometimes hangs for more than 20 s after it said that it is done."""
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SECONDS = 9.0
+"""After so long everything that is left is killed: nothing may be left after ten."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `aiinfn up` was told."""
+
+    values: Path | None = None
+    state: Path | None = None
+    cache: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    ready_file: Path | None = None
+    """Absolute."""
+
+
+def up(options: Options, say: Callable[[str], None]) -> int:
+    """Run until told to stop; the exit code. Raises :class:`AiinfnError` when it cannot run."""
+    os.umask(0o077)
+    signal.signal(signal.SIGTERM, _interrupt)
+    steps = Steps(say)
+    try:
+        try:
+            prepared = _prepare(options, steps)
+        except KeyboardInterrupt:
+            say("Stopped before anything was started.")
+            return 0
+        return asyncio.run(Supervisor(prepared, steps).run())
+    except OSError as error:
+        raise StateError(f"{error.filename or 'the state folder'}: {error.strerror or error}") from error
+
+
+def _interrupt(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that is settled before the first process starts."""
+
+    options: Options
+    values: Values
+    installation: Installation
+    port: int
+    identity: ProcessIdentity
+    lock: int
+
+    @property
+    def local_url(self) -> str:
+        """The public address as this machine reaches it."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(self.options.host)  # noqa: S104
+        return f"http://{host or _bracketed(self.options.host)}:{self.port}"
+
+
+def _prepare(options: Options, steps: Steps) -> Prepared:
+    state, values_file = StateFolder(find_state(options.state)), find_values(options.values)
+    if not values_file.is_file():
+        raise StateError(f"there is no values file {values_file}; name another with --values")
+    values = load_values(values_file)
+    steps.done("values", f"{values_file}: {len(values.profiles)} profiles, {len(values.images)} images")
+    state.prepare()
+    check_owner(state)
+    check_room(state)
+    held = lock(state)
+    steps.done("state", str(state.root))
+    port, installation = _installation(options, state, values_file)
+    identity = ProcessIdentity.current()
+    return Prepared(options, values, installation, port, identity, held)
+
+
+def _installation(options: Options, state: StateFolder, values_file: Path) -> tuple[int, Installation]:
+    if options.port:
+        check_free(options.host, options.port)
+    hub, api, service, free = free_ports(4)
+    port = options.port or free
+    installation = Installation(
+        state=state,
+        values_file=values_file,
+        cache=options.cache or default_cache(),
+        public_url=f"http://{_public_name(options.host)}:{port}",
+        hub_port=hub,
+        proxy_api_port=api,
+        service_port=service,
+        lab_prefix=Path(os.environ.get("AIINFN_LAB_PREFIX") or sys.prefix),
+    )
+    return port, installation
+
+
+def _public_name(host: str) -> str:
+    return socket.getfqdn() if host in ("0.0.0.0", "::", "") else _bracketed(host)  # noqa: S104
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class Supervisor:
+    """The three processes of one installation, from their start to their end."""
+
+    def __init__(self, prepared: Prepared, steps: Steps) -> None:
+        self.prepared = prepared
+        self.installation = prepared.installation
+        self.state = prepared.installation.state
+        self.steps = steps
+        self.children: dict[str, Child] = {}
+        self._asked_to_stop = asyncio.Event()
+        self._asked_twice = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> int:
+        """Start, wait, stop; the exit code: 0 when asked to stop."""
+        for number in SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        try:
+            return await self._run()
+        except AiinfnError as error:
+            self.steps.failed(str(error))
+            await self._stop()
+            return 1
+        finally:
+            for child in self.children.values():
+                child.kill()
+            self._forget()
+            # What is left is the end of this process: one more Ctrl-C must not turn it into a failure.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+    def _on_signal(self) -> None:
+        if self._asked_to_stop.is_set():
+            self._asked_twice.set()
+        self._asked_to_stop.set()
+
+    async def _run(self) -> int:
+        await self._sweep()
+        self._record()
+        node = proxy.find_node()
+        folder = proxy.installed(self.installation.cache) or await self._install_proxy(node)
+        self._start_children(node, folder)
+        running = asyncio.gather(*(child.keep_running() for child in self.children.values()))
+        await self._first_of(self._become_ready(), running)
+        await self._first_of(self._asked_to_stop.wait(), running)
+        await self._stop()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+        return 0
+
+    async def _first_of(self, work: object, running: asyncio.Future[list[None]]) -> None:
+        """Wait for ``work``, for being asked to stop, or for a process that is given up (raised)."""
+        task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+        asked = asyncio.ensure_future(self._asked_to_stop.wait())
+        await asyncio.wait({task, asked, running}, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        if running.done():
+            await running
+        if not task.cancelled():
+            task.result()
+
+    # Start
+
+    async def _sweep(self) -> None:
+        """End what a supervisor that was killed may have left."""
+        if has_leftovers(self.state):
+            count = await end_workloads(self.installation, self.prepared.values, 0.0)
+            self.steps.done("leftovers", f"{count} workloads of an earlier run were ended")
+
+    def _record(self) -> None:
+        ready_file = self.prepared.options.ready_file
+        if ready_file is not None:
+            ready_file.unlink(missing_ok=True)
+        remember_values(self.state, self.installation.values_file)
+        Record(
+            url=self.installation.public_url,
+            local_url=self.prepared.local_url,
+            hub_port=self.installation.hub_port,
+            proxy_api_port=self.installation.proxy_api_port,
+            service_port=self.installation.service_port,
+            values=str(self.installation.values_file),
+            cache=str(self.installation.cache),
+            ready_file=str(ready_file) if ready_file else None,
+        ).write(self.state, self.prepared.identity)
+
+    async def _install_proxy(self, node: proxy.Node) -> Path:
+        def progress(done: int, total: int) -> None:
+            if self._asked_to_stop.is_set():
+                raise AiinfnError("stopped while the proxy was being installed")
+            self.steps.progress("proxy", done, total, "packages")
+
+        folder = await asyncio.to_thread(proxy.install, self.installation.cache, node, progress)
+        self.steps.done("proxy", f"installed in {folder}")
+        return folder
+
+    def _start_children(self, node: proxy.Node, folder: Path) -> None:
+        options = self.prepared.options
+        programs = (
+            proxy_program(self.installation, node, folder, options.host, self.prepared.port),
+            hub_program(self.installation),
+            service_program(self.installation),
+        )
+        for program in programs:
+            child = Child(program, BoundedLog(self.state.logs / f"{program.name}.log"), self.steps.happened)
+            self.children[program.name] = child
+            child.start()
+        self.children["proxy"].started_again = self._restore_routes
+
+    def _restore_routes(self) -> None:
+        """A new proxy knows no routes: ask the hub to give them to it now and not at its next look."""
+        task = asyncio.ensure_future(self._ask_for_routes())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_for_routes(self) -> None:
+        headers = {"Authorization": f"token {self.state.secret('supervisor-token')}"}
+        for _ in range(20):
+            status, _ = await ask(f"{self.installation.hub_api_url}/proxy", method="POST", headers=headers, seconds=30)
+            if status == 200:
+                return
+            await asyncio.sleep(0.5)
+        self.steps.happened("the hub did not give the new proxy its routes; it will within five minutes")
+
+    async def _become_ready(self) -> None:
+        from jupyterhub_aiinfn.hub.people import People
+
+        people = People(self.state, self.prepared.values)
+        passwords = people.ensure_first_passwords()
+        backend = local_backend(self.installation, self.prepared.values)
+        enforcement = backend.enforcement()
+        await backend.sweep()
+        waits = {
+            "proxy": f"http://127.0.0.1:{self.installation.proxy_api_port}/api/routes",
+            "service": f"{self.installation.service_url}/services/aiinfn/health",
+            "hub": f"http://127.0.0.1:{self.installation.hub_port}/hub/login",
+        }
+        await asyncio.gather(*(self._wait_for(name, url) for name, url in waits.items()))
+        await self._until_answers(f"{self.prepared.local_url}/hub/login")
+        await self._until_answers(f"{self.prepared.local_url}/services/aiinfn/health")
+        self._write_ready_file(people, passwords)
+        self.steps.ready(self.installation.public_url, people, passwords, enforcement)
+
+    async def _wait_for(self, name: str, url: str) -> None:
+        headers = {"Authorization": f"token {self.state.secret('proxy-token')}"} if name == "proxy" else {}
+        await self._until_answers(url, headers)
+        self.steps.done(name, "answers")
+
+    async def _until_answers(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        while (await ask(url, headers=headers))[0] != 200:
+            await asyncio.sleep(POLL)
+
+    def _write_ready_file(self, people: People, passwords: dict[str, Path]) -> None:
+        if self.prepared.options.ready_file is None:
+            return
+        names = people.names()
+        content = {
+            "url": self.installation.public_url,
+            "admin": next((name for name in names if people.is_admin(name)), None),
+            # null: the person has chosen a password, so that no file holds it
+            "users": {name: str(passwords[name]) if name in passwords else None for name in names},
+            "pid": self.prepared.identity.pid,
+        }
+        write_file(self.prepared.options.ready_file, json.dumps(content, indent=1).encode())
+
+    # End
+
+    async def _stop(self) -> None:
+        """End everything within ten seconds; at once when asked twice."""
+        self._asked_to_stop.set()
+        self.steps.stopping()
+        politely = asyncio.ensure_future(self._stop_politely())
+        twice = asyncio.ensure_future(self._asked_twice.wait())
+        await asyncio.wait({politely, twice}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        twice.cancel()
+        politely.cancel()
+        try:
+            await politely
+        except asyncio.CancelledError:
+            await self._stop_at_once()
+        except (AiinfnError, OSError) as error:
+            self.steps.failed(f"not everything could be ended politely: {error}")
+            await self._stop_at_once()
+        self.steps.stopped()
+
+    async def _stop_politely(self) -> None:
+        sessions = end_workloads(self.installation, self.prepared.values, SESSION_GRACE)
+        servers = (self.children[name].stop(HUB_GRACE) for name in ("hub", "service") if name in self.children)
+        await asyncio.gather(sessions, *servers)
+        # A start that was under way when the hub got its signal may have made one more.
+        if has_leftovers(self.state):
+            await end_workloads(self.installation, self.prepared.values, 0.0)
+        if "proxy" in self.children:
+            await self.children["proxy"].stop(0.5)
+
+    async def _stop_at_once(self) -> None:
+        for child in self.children.values():
+            child.kill()
+        with contextlib.suppress(AiinfnError, TimeoutError):
+            async with asyncio.timeout(3):
+                await end_workloads(self.installation, self.prepared.values, 0.0)
+
+    def _forget(self) -> None:
+        for file in (self.state.supervisor, self.prepared.options.ready_file):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
+        os.close(self.prepared.lock)

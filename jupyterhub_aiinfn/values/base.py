@@ -1,0 +1,96 @@
+"""What all sections of the values file share: frozen models that refuse unknown keys, and the types of the fields."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
+
+DURATION_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+MAX_DURATION = timedelta(days=3650)
+"""Longer than anything here lasts, short enough for every sum of times."""
+
+
+class Section(BaseModel):
+    """A part of the values file: frozen, no unknown keys, no silent conversion of types."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+def parse_duration(value: Any) -> timedelta:
+    """Read ``90s``, ``15m``, ``2h``, ``1d`` or a sum of them (``1h30m``); ten years at most."""
+    if isinstance(value, timedelta):
+        return value
+    if not isinstance(value, str) or len(value) > 32 or not re.fullmatch(r"([0-9]{1,9}[smhd])+", value):
+        raise ValueError("must be a duration such as 90s, 15m, 2h, 1d or 1h30m")
+    parts = re.findall(r"([0-9]+)([smhd])", value)
+    seconds = sum(int(number) * DURATION_UNITS[unit] for number, unit in parts)
+    if seconds > MAX_DURATION.total_seconds():
+        raise ValueError(f"must be at most {format_duration(MAX_DURATION)}")
+    return timedelta(seconds=seconds)
+
+
+def lasting(least: timedelta, most: timedelta = MAX_DURATION) -> AfterValidator:
+    """Bounds of a duration, both included, refused in the words of the file."""
+
+    def check(value: timedelta) -> timedelta:
+        if not least <= value <= most:
+            raise ValueError(f"must be between {format_duration(least)} and {format_duration(most)}")
+        return value
+
+    return AfterValidator(check)
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest text that :func:`parse_duration` reads back as ``value`` (whole seconds)."""
+    rest, text = int(value.total_seconds()), ""
+    for unit in ("d", "h", "m", "s"):
+        count, rest = divmod(rest, DURATION_UNITS[unit])
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,9}[smhd])+$", "examples": ["15m", "2h"]}),
+]
+IDENTIFIER, GROUP = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,127}$"
+USER, LINE, FRACTION = r"^[a-z0-9][a-z0-9_.-]{0,62}$", r"^[^\x00-\x1f\x7f]+$", r"^[1-9]\d?/[1-9]\d?$"
+TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
+HOME = r"^[a-z0-9_-]*\{name\}[a-z0-9_-]*$"
+PATTERN_RULES = {
+    IDENTIFIER: "must be 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end",
+    GROUP: "must be a group name: 1 to 128 letters, digits and _ . / -, starting with a letter or digit",
+    USER: "must be a login name: 1 to 63 lower-case letters, digits and _ . -, starting with a letter or digit",
+    LINE: "must be one line of text, not empty",
+    TEXT: "must be text without control characters",
+    FRACTION: "must be a fraction such as 1/7",
+    HOME: "must hold {name} once, and beside it lower-case letters, digits, _ and - only",
+}
+"""What the patterns of this module ask for, in words."""
+
+Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
+"""Lower-case letters, digits and hyphens, at most 63: valid as a Kubernetes label."""
+GroupName = Annotated[str, StringConstraints(pattern=GROUP)]
+UserName = Annotated[str, StringConstraints(pattern=USER)]
+Text = Annotated[str, StringConstraints(max_length=2000, pattern=TEXT)]
+Line = Annotated[str, StringConstraints(max_length=120, pattern=LINE)]
+Cores = Annotated[float, Field(gt=0, le=4096, allow_inf_nan=False)]
+MemoryGiB = Annotated[float, Field(gt=0, le=65536, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0, le=100_000)]
+PositiveCount = Annotated[int, Field(ge=1, le=100_000)]

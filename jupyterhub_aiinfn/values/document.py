@@ -1,0 +1,47 @@
+"""The whole values file."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from .accelerators import Accelerator
+from .base import Identifier, Section
+from .identity import Identity
+from .images import Image
+from .limits import Limits
+from .profiles import Profile
+from .projects import Project
+from .site import Site
+from .storage import Storage
+
+
+def _whole(value: Any) -> Any:
+    """Python's ``True == 1 == 1.0`` must not pass for a version."""
+    if type(value) is not int:
+        raise ValueError("must be 1, a number without quotes")
+    return value
+
+
+class Values(Section):
+    """Everything the administrator decides, for one machine and for Kubernetes alike."""
+
+    version: Annotated[Literal[1], BeforeValidator(_whole)]
+    """Version of this format."""
+    site: Site
+    """The site."""
+    identity: Identity = Identity()
+    """People and groups."""
+    accelerators: dict[Identifier, Accelerator] = Field(default_factory=dict)
+    """The catalogue of devices."""
+    images: Annotated[dict[Identifier, Image], Field(min_length=1)]
+    """Environments with a kernel."""
+    projects: dict[Identifier, Project] = Field(default_factory=dict)
+    """Who pays and who is entitled."""
+    profiles: Annotated[dict[Identifier, Profile], Field(min_length=1)]
+    """What people pick."""
+    storage: Storage = Storage()
+    """Homes."""
+    limits: Limits = Limits()
+    """Caps and time limits."""

@@ -1,0 +1,3 @@
+import { sessionPlugin } from './session/plugin';
+
+export default [sessionPlugin];

@@ -1,0 +1,23 @@
+/** The only file that speaks HTTP: requests go to the user's own server, which answers or forwards them. */
+import { URLExt } from '@jupyterlab/coreutils';
+import { ServerConnection } from '@jupyterlab/services';
+
+/**
+ * The JSON that our server extension answers at `aiinfn/api/<path>`.
+ *
+ * Rejects with a sentence where the server cannot be reached, refuses, or does not have our extension.
+ */
+export async function get<T>(
+  path: string,
+  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+): Promise<T> {
+  const url = URLExt.join(settings.baseUrl, 'aiinfn', 'api', path);
+  const response = await ServerConnection.makeRequest(url, {}, settings);
+  if (!response.ok) {
+    throw new ServerConnection.ResponseError(
+      response,
+      `${url} answered ${response.status}`
+    );
+  }
+  return (await response.json()) as T;
+}

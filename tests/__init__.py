@@ -1,0 +1,1 @@
+"""Tests, one folder for what they test; nothing in here is shipped."""

@@ -1,0 +1,1 @@
+"""A person with a browser: the real platform, the real pages, Debian's Chromium."""

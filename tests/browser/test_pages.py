@@ -1,0 +1,134 @@
+"""Every page of ours: readable by everybody, in both themes, on a narrow screen, by keyboard, without JavaScript."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.platform import RunningPlatform
+
+from .conftest import MakePerson
+from .person import START_SECONDS, Person
+
+PAGES = ["/hub/login", "/hub/spawn", "/hub/home", "/hub/spawn/alice", "/services/aiinfn/", "/services/aiinfn/logout"]
+UPSTREAM_PAGES = ["/hub/token"]
+UPSTREAM: dict[str, list[str]] = {
+    # Rules that pages of others break, and that we cannot mend here.
+    "/hub/token": ["scrollable-region-focusable"],
+    "JupyterLab": ["aria-allowed-attr", "aria-required-children", "aria-required-parent", "color-contrast", "label"],
+}
+
+
+def visit(one: Person, path: str) -> None:
+    if path == "/hub/login":
+        one.context.clear_cookies()
+    one.go(path)
+    one.page.wait_for_load_state("networkidle")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_in_our_pages(
+    theme: Any, person: MakePerson, platform: RunningPlatform, results: Path
+) -> None:
+    alice = person("alice", platform, color_scheme=theme)
+    alice.log_in()
+    found = {}
+    for path in [*PAGES[1:], *UPSTREAM_PAGES, "/services/aiinfn/starts/" + "0" * 32, PAGES[0]]:
+        visit(alice, path)
+        name = path.strip("/").replace("/", "-") or "index"
+        alice.page.screenshot(path=str(results / f"{name}-{theme}.png"), full_page=True)
+        found[path] = [one for one in alice.violations() if one.split(":")[0] not in UPSTREAM.get(path, [])]
+    alice.errors = [error for error in alice.errors if "404" not in error]  # the start that does not exist
+    assert {path: list_ for path, list_ in found.items() if list_} == {}
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_themes_differ(path: str, person: MakePerson, platform: RunningPlatform) -> None:
+    colours = []
+    for theme in ("light", "dark"):
+        one = person("alice", platform, color_scheme=theme)
+        one.log_in()
+        visit(one, path)
+        colours.append(one.page.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert colours[0] != colours[1]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_narrow_window_needs_no_scrolling_sideways(path: str, person: MakePerson, platform: RunningPlatform) -> None:
+    alice = person("alice", platform, viewport={"width": 320, "height": 640})
+    alice.log_in()
+    visit(alice, path)
+    assert alice.page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_a_narrow_spawn_page_can_be_used(person: MakePerson, platform: RunningPlatform, results: Path) -> None:
+    alice = person("alice", platform, viewport={"width": 320, "height": 640})
+    alice.log_in()
+    alice.choose("quantum")
+    alice.page.screenshot(path=str(results / "spawn-narrow.png"), full_page=True)
+    button = alice.page.get_by_role("button", name="Start", exact=True)
+    button.scroll_into_view_if_needed()
+    expect(button).to_be_in_viewport()
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until the element has the focus; it must then be seen."""
+    for _ in range(60):
+        if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+            expect(page.locator(selector).first).to_be_in_viewport()
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab never comes to {selector}")
+
+
+@pytest.mark.timeout(300)
+def test_from_the_login_to_jupyterlab_by_keyboard_only(person: MakePerson, platform: RunningPlatform) -> None:
+    carol = person("carol", platform)
+    page = carol.page
+    carol.go("/hub/login")
+    tab_to(page, "#username_input")
+    page.keyboard.type("carol")
+    tab_to(page, "#password_input")
+    page.keyboard.type(platform.password("carol"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/hub/spawn"))
+    tab_to(page, 'input[name="profile"]')
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    expect(carol.card("python")).to_be_checked()
+    tab_to(page, 'button[type="submit"]')
+    page.keyboard.press("Enter")
+    carol.in_lab()
+    carol.stop_by_api()
+
+
+@pytest.mark.timeout(300)
+def test_without_javascript_from_the_login_to_the_session(person: MakePerson, platform: RunningPlatform) -> None:
+    bob = person("bob", platform, java_script_enabled=False)
+    bob.log_in()
+    bob.choose("python")
+    expect(bob.page.get_by_role("button", name="Start", exact=True)).to_be_enabled()
+    bob.press_start()
+    bob.page.wait_for_url(re.compile("/user/bob/"), timeout=START_SECONDS * 1000)
+    bob.stop_by_api()
+
+
+@pytest.mark.timeout(300)
+def test_jupyterlab_says_what_the_session_is(person: MakePerson, platform: RunningPlatform, results: Path) -> None:
+    alice = person("alice", platform)
+    alice.log_in()
+    alice.start("python")
+    item = alice.page.locator("#jp-aiinfn-session-status")
+    expect(item).to_contain_text("Quantum laboratory", timeout=30_000)
+    expect(item.get_by_role("note")).to_have_accessible_name(re.compile("Charged to the project: Quantum laboratory"))
+    alice.page.screenshot(path=str(results / "lab.png"))
+    in_ours = [one for one in alice.violations() if "aiinfn" in one]
+    assert in_ours == []
+    unknown = {one.split(":")[0] for one in alice.violations()} - set(UPSTREAM["JupyterLab"])
+    assert unknown == set(), alice.violations()
+    alice.stop_by_api()

@@ -1,0 +1,97 @@
+"""For all tests: the closing table by folder, and what a whole run may not do (leave a folder out, skip in silence)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+OUTCOMES = ("passed", "failed", "skipped")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--whole",
+        action="store_true",
+        help="fail when a folder of tests runs nothing, or when something skips that is not marked hardware",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Closing(config), "aiinfn-closing")
+
+
+class Closing:
+    """Counts each test once, by its folder, and closes the run with what it counted."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.whole: bool = config.getoption("--whole")
+        self.outcome: dict[str, str] = {}
+        self.hardware: set[str] = set()
+        self.faults: list[str] = []
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.hardware = {item.nodeid for item in items if item.get_closest_marker("hardware")}
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed or report.skipped:
+            self.outcome[report.nodeid] = report.outcome
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """A test failed if any of its phases did, and was skipped if no phase failed and one skipped."""
+        before = self.outcome.get(report.nodeid)
+        if before == "failed" or report.outcome == "failed":
+            self.outcome[report.nodeid] = "failed"
+        elif before == "skipped" or report.outcome == "skipped":
+            self.outcome[report.nodeid] = "skipped"
+        elif report.when == "call":
+            self.outcome[report.nodeid] = "passed"
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.whole and not session.config.option.collectonly:
+            self.faults = [*self.left_out(), *self.skipped_in_silence()]
+        if self.faults and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def left_out(self) -> Iterator[str]:
+        """Folders below ``tests`` with Python in them of which nothing ran."""
+        ran = {folder for folder, counts in self.by_folder().items() if counts["passed"] + counts["failed"]}
+        for folder in sorted(path for path in TESTS.iterdir() if path.is_dir() and any(path.rglob("*.py"))):
+            if folder.name not in ran and folder.name != "tools":
+                yield f"the folder tests/{folder.name} ran nothing"
+
+    def skipped_in_silence(self) -> Iterator[str]:
+        """Skipped tests without the marker that allows it."""
+        for name, outcome in self.outcome.items():
+            if outcome == "skipped" and name not in self.hardware:
+                yield f"{name} skipped and is not marked hardware"
+
+    def by_folder(self) -> dict[str, Counter[str]]:
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, outcome in self.outcome.items():
+            parts = Path(name.partition("::")[0]).parts
+            counts[parts[1] if len(parts) > 2 else "."][outcome] += 1
+        return counts
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        folders = self.by_folder()
+        if not folders:
+            return
+        terminalreporter.section("by folder")
+        width = max(map(len, folders))
+        for folder, counts in sorted(folders.items()):
+            terminalreporter.line(f"{folder:{width}}  " + "  ".join(f"{counts[name]:5} {name}" for name in OUTCOMES))
+        for fault in self.faults:
+            terminalreporter.line(f"FAULT: {fault}", red=True)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_unconfigure(self) -> None:
+        """The last line, in a form that needs no knowledge of pytest; a fault of the whole run counts as failed."""
+        total = Counter(self.outcome.values())
+        if total:
+            failed = total["failed"] + len([fault for fault in self.faults if "ran nothing" in fault])
+            print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped", flush=True)

@@ -1,0 +1,308 @@
+"""What survives, what does not, and what is known afterwards (the local backend's runners and records)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from jupyterhub_aiinfn.api.workloads import EndReason, Phase
+from jupyterhub_aiinfn.backends.local.backend import LocalBackend
+from jupyterhub_aiinfn.backends.local.cgroups import Cgroups
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+from jupyterhub_aiinfn.backends.local.records import Records
+from jupyterhub_aiinfn.backends.local.state import StateFolder, read_json
+from jupyterhub_aiinfn.backends.local.uids import uid_of
+from jupyterhub_aiinfn.errors import BackendError
+
+from .conftest import make_values
+from .test_verbs import shell, spec, until, until_ended, until_logged, until_processes
+
+HERE = Path(__file__).parents[2]
+CGROUPS = ("aiinfn-00000000", "aiinfn-11111111", "aiinfn-22222222", "aiinfn-33333333", "process_api")
+"""Our own, a dead one, one that was just made, one in which something runs, and somebody else's."""
+
+
+def other_process(program: str, state: StateFolder) -> subprocess.Popen[str]:
+    """Another process of the platform, with a backend of its own."""
+    text = (
+        "import asyncio, sys\nfrom pathlib import Path\n"
+        "from tests.contract.conftest import make_values\nfrom tests.contract.test_verbs import shell\n"
+        "from jupyterhub_aiinfn.errors import NothingFree\n"
+        "from jupyterhub_aiinfn.backends.local.backend import LocalBackend\n"
+        "from jupyterhub_aiinfn.backends.local.state import StateFolder\n"
+        "backend = LocalBackend(make_values(), StateFolder(Path(sys.argv[1])))\n" + program
+    )
+    return subprocess.Popen([sys.executable, "-c", text, str(state.root)], cwd=HERE, stdout=subprocess.PIPE, text=True)
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Kill it as the kernel would."""
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+@pytest.fixture
+def local(backend: LocalBackend) -> LocalBackend:
+    return backend
+
+
+def identity(state: StateFolder, workload_id: str, name: str) -> ProcessIdentity:
+    found = ProcessIdentity.from_json(read_json(state.workloads / workload_id / "started")[name])
+    assert found is not None
+    return found
+
+
+async def test_a_killed_runner_takes_its_workload_along(local: LocalBackend, state: StateFolder) -> None:
+    mark = f"32{time.time_ns() % 10**9}"
+    workload = await local.start(shell(f"setsid sleep {mark} & sleep {mark}"))
+    assert await until_processes(mark, 2)
+    os.kill(identity(state, workload.id, "runner").pid, signal.SIGKILL)
+    assert await until_processes(mark, 0)
+    ended = await until_ended(local, workload.id, 5)
+    assert (ended.reason, ended.inferred) == (EndReason.lost, True)
+    written = (state.workloads / workload.id / "ended").read_bytes()
+    again = LocalBackend(make_values(), state)
+    assert await again.workload(workload.id) == ended
+    assert (state.workloads / workload.id / "ended").read_bytes() == written
+
+
+async def test_a_killed_bubblewrap_ends_the_workload(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("sleep 60"))
+    assert identity(state, workload.id, "sandbox").send(signal.SIGKILL)
+    ended = await until_ended(local, workload.id, 5)
+    assert (ended.reason, ended.inferred) == (EndReason.failed, False)
+
+
+async def test_workloads_outlive_the_process_that_started_them(local: LocalBackend, state: StateFolder) -> None:
+    starter = other_process(
+        "w = asyncio.run(backend.start(shell('echo up; sleep 60')))\nprint(w.id, flush=True)\ninput()", state
+    )
+    workload_id = starter.stdout.readline().strip()
+    end(starter)
+    workload = await local.workload(workload_id)
+    assert workload.phase is Phase.running
+    assert identity(state, workload_id, "runner").alive()
+    assert (await local.stop(workload_id)).reason is EndReason.stopped
+
+
+async def test_a_killed_watcher_loses_nothing(local: LocalBackend, state: StateFolder) -> None:
+    look = (
+        "async def look():\n  async for w in backend.watch():\n    print(w.id, w.phase, flush=True)\n"
+        "asyncio.run(look())"
+    )
+    workload = await local.start(shell("sleep 1.5; exit 4"))
+    watcher = other_process(look, state)
+    assert workload.id in watcher.stdout.readline()
+    end(watcher)
+    await until_ended(local, workload.id)
+    second = other_process(look, state)
+    assert second.stdout.readline().split() == [workload.id, "ended"]
+    end(second)
+
+
+async def test_devices_are_allotted_once_among_processes(local: LocalBackend, state: StateFolder) -> None:
+    program = (
+        "async def go():\n"
+        "  spec = lambda: shell('sleep 60', accelerator='rtx5000', accelerator_count=1)\n"
+        "  found = await asyncio.gather(*(backend.start(spec()) for _ in range(4)), return_exceptions=True)\n"
+        "  refused = sum(isinstance(f, NothingFree) for f in found)\n"
+        "  print(sum(not isinstance(f, BaseException) for f in found), refused)\n"
+        "asyncio.run(go())"
+    )
+    starters = [other_process(program, state) for _ in range(3)]
+    counts = [tuple(map(int, starter.communicate(timeout=60)[0].split())) for starter in starters]
+    assert sum(won for won, _ in counts) == 2
+    assert sum(refused for _, refused in counts) == 10
+
+
+async def test_the_end_of_the_supervisor_ends_everything(state: StateFolder) -> None:
+    supervisor = subprocess.Popen(["sleep", "60"])
+    try:
+        local = LocalBackend(make_values(), state, supervisor=ProcessIdentity.of(supervisor.pid))
+        workload = await local.start(shell("trap 'echo saved; exit 0' TERM; echo up; while :; do sleep 0.05; done"))
+        await until_logged(local, workload.id, "up")
+    finally:
+        supervisor.kill()
+        supervisor.wait()
+    ended = await until_ended(local, workload.id, 5)
+    assert ended.reason is EndReason.platform_stopped
+    assert "saved" in await local.log(workload.id)
+    with pytest.raises(BackendError, match="aiinfn up"):
+        await local.start(shell("true"))
+
+
+async def test_all_end_together(local: LocalBackend) -> None:
+    for _ in range(4):
+        await local.start(shell("trap '' TERM; while :; do sleep 1; done"))
+    began = time.monotonic()
+    ended = await local.end_all("the platform stops", 1.0)
+    assert time.monotonic() - began < 4
+    assert {workload.reason for workload in ended} == {EndReason.platform_stopped}
+    assert {workload.message for workload in ended} == {"the platform stops"}
+
+
+async def test_no_zombie_and_no_descriptor_is_left(local: LocalBackend, state: StateFolder) -> None:
+    secret_file = (state.root / "open").open("w")
+    os.set_inheritable(secret_file.fileno(), True)
+    workload = await local.start(shell("ls -l /proc/self/fd; sleep 60"))
+    await until_logged(local, workload.id, "/proc/")
+    runner = identity(state, workload.id, "runner").pid
+    open_files = [str(entry.readlink()) for entry in Path(f"/proc/{runner}/fd").iterdir() if entry.is_symlink()]
+    assert not [name for name in open_files if name.endswith("/open")]
+    numbers = [int(line.split()[8]) for line in (await local.log(workload.id)).split("\n") if "->" in line]
+    assert sorted(numbers) == [0, 1, 2, 3]  # 3 is ls itself
+    states = subprocess.run(["ps", "--ppid", str(os.getpid()), "-o", "stat="], capture_output=True, text=True).stdout
+    assert "Z" not in states
+    secret_file.close()
+
+
+async def test_more_memory_than_allowed_ends_it_in_words(local: LocalBackend) -> None:
+    if not next(item for item in local.enforcement() if item.name == "memory").enforced:
+        pytest.fail("this machine enforces no memory limit: run the tests as root or in a delegated cgroup")
+    workload = await local.start(spec(sys.executable, "-c", "bytearray(400 << 20)", memory_gib=0.1))
+    ended = await until_ended(local, workload.id)
+    assert ended.reason is EndReason.out_of_memory
+    assert "0.1 GiB" in ended.message
+
+
+async def test_cgroups_are_removed(local: LocalBackend) -> None:
+    workload = await local.start(shell("sleep 60"))
+    folders = [folder / workload.id for folder in local._cgroups.folders.values()]
+    assert all(folder.is_dir() for folder in folders)
+    await local.stop(workload.id)
+    assert not any(folder.exists() for folder in folders)
+
+
+def fill(descriptor: int) -> None:
+    """Write until the disk is full."""
+    while True:
+        os.write(descriptor, b"x" * 4096)
+
+
+async def test_a_full_disk_is_a_sentence(local: LocalBackend, state: StateFolder) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", str(state.workloads)], check=True)
+    try:
+        workload = await local.start(shell("echo up; sleep 60"))
+        await until_logged(local, workload.id, "up")
+        filler = os.open(state.workloads / "filler", os.O_WRONLY | os.O_CREAT)
+        with pytest.raises(OSError, match="space"):
+            fill(filler)
+        os.close(filler)
+        with pytest.raises(BackendError, match="make room"):
+            await local.start(shell("true"))
+        ended = await local.stop(workload.id)
+        assert (ended.phase, ended.inferred, ended.exit_code) == (Phase.ended, False, -15)
+    finally:
+        subprocess.run(["umount", "-l", str(state.workloads)], check=True)
+
+
+async def test_a_start_whose_starter_vanished_is_given_up(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("true"))
+    await until_ended(local, workload.id)
+    folder = state.workloads / workload.id
+    record = json.loads((folder / "spec").read_text())
+    (folder / "ended").unlink()
+    (folder / "started").unlink()
+    (folder / "spec").write_text(
+        json.dumps(record | {"starter": record["starter"] | {"start_time": 1}, "created_at": 1.0})
+    )
+    found = Records(state.workloads).get(workload.id)
+    assert (found.reason, found.inferred) == (EndReason.not_started, True)
+
+
+async def test_pid_of_another_boot_or_time_is_nobody(local: LocalBackend, state: StateFolder) -> None:
+    """After a reboot, a stranger has the pid of the runner: it is neither believed nor signalled."""
+    workload = await local.start(shell("true"))
+    await until_ended(local, workload.id)
+    stranger = subprocess.Popen(["sleep", "60"])
+    folder = state.workloads / workload.id
+    (folder / "ended").unlink()
+    false = ProcessIdentity.of(stranger.pid)._replace(boot_id="another").as_json()
+    (folder / "started").write_text(json.dumps({"runner": false, "sandbox": false, "started_at": 1.0}))
+    fresh = LocalBackend(make_values(), state)
+    assert (await fresh.stop(workload.id)).reason is EndReason.lost
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+async def test_hundreds_of_ended_workloads_are_listed_fast(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("true"))
+    await until_ended(local, workload.id)
+    model = state.workloads / workload.id
+    for number in range(200):
+        folder = state.workloads / f"w{number:020x}"
+        folder.mkdir()
+        for name in ("spec", "started", "ended"):
+            text = (model / name).read_text().replace(workload.id, folder.name)
+            (folder / name).write_text(text)
+    fresh = LocalBackend(make_values(), state)
+    began = time.perf_counter()
+    assert len(await fresh.workloads()) == 201
+    cold = time.perf_counter() - began
+    began = time.perf_counter()
+    await fresh.workloads()
+    warm = time.perf_counter() - began
+    assert cold < 1
+    assert warm < 0.05
+    assert len(await fresh.prune(timedelta(0))) == 200
+    assert len(await fresh.workloads()) == 1
+
+
+async def test_a_suspicious_home_is_refused(local: LocalBackend, state: StateFolder) -> None:
+    state.home("user-alice").symlink_to("/etc")
+    with pytest.raises(BackendError, match="link"):
+        await local.start(shell("true"))
+    state.home("user-bob").mkdir()
+    os.chown(state.home("user-bob"), 4242, 4242)
+    with pytest.raises(BackendError, match="belongs to uid 4242"):
+        await local.start(shell("true", person="bob"))
+
+
+async def test_uids_are_never_given_twice(local: LocalBackend, state: StateFolder) -> None:
+    names = [f"p{number}" for number in range(12)]
+    uids = await asyncio.gather(*(asyncio.to_thread(uid_of, state, name) for name in names * 2))
+    assert uids[:12] == uids[12:]
+    assert len(set(uids)) == 12
+    assert min(uids) >= 210_000
+
+
+async def test_a_sweep_after_a_crash(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("sleep 60"))
+    kept = await local.start(shell("sleep 60", person="bob"))
+    os.kill(identity(state, workload.id, "runner").pid, signal.SIGKILL)
+    runner = identity(state, workload.id, "runner")
+    await until(lambda: not runner.alive())
+    await asyncio.sleep(0.3)
+    assert [found.id for found in await local.sweep()] == [kept.id]
+    assert not any((folder / workload.id).exists() for folder in local._cgroups.folders.values())
+
+
+def test_cgroups_of_dead_installations_are_swept(tmp_path: Path) -> None:
+    """On ordinary folders, which can be removed under the same condition: nothing is in them."""
+    own, dead, young, used, foreign = (tmp_path / name for name in CGROUPS)
+    for folder in (own / "w1", own / "w2", dead / "w3", young, used / "w4" / "process", foreign):
+        folder.mkdir(parents=True)
+    for folder in (own, dead / "w3", dead, used / "w4", used, foreign):
+        os.utime(folder, (1, 1))
+    Cgroups(1, {"memory": own}).sweep({"w1"})
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == sorted(CGROUPS[:1] + CGROUPS[2:])
+    assert [folder.name for folder in own.iterdir()] == ["w1"]
+
+
+async def test_limits_hold_after_another_installation_removed_our_folder(local: LocalBackend) -> None:
+    await until_ended(local, (await local.start(shell("true"))).id)
+    local._cgroups.remove()
+    workload = await local.start(shell("sleep 60"))
+    assert local._cgroups.folders
+    assert all((folder / workload.id / "cgroup.procs").read_text() for folder in local._cgroups.folders.values())

@@ -1,0 +1,118 @@
+"""What the hub knows without asking: availability that it was sent, sessions that it saw, choices that it recorded."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from aiohttp import web
+
+from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
+from jupyterhub_aiinfn.hub.availability import AvailabilityFeed, events
+from jupyterhub_aiinfn.hub.last_choices import MAX_PEOPLE, LastChoices
+
+from .running_hub import free_ports
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def snapshot(used: int, taken_at: datetime | None = None) -> Availability:
+    device = DeviceAvailability(accelerator="card", total=2, used=used)
+    return Availability(taken_at=taken_at or datetime.now(UTC), devices={"card": device})
+
+
+async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_events_arrive_in_any_pieces() -> None:
+    parts = chunks(b": hello\n\nda", b"ta: on", b"e\ndata: two\n", b"\nevent: x\r\ndata:three\r\n\r\n")
+    assert [event async for event in events(parts)] == ["one\ntwo", "three"]
+
+
+async def serve(port: int, handler: Handler) -> web.AppRunner:
+    app = web.Application()
+    app.router.add_get("/stream", handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    return runner
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+async def test_the_stream_is_followed_and_found_again() -> None:
+    port, seen = free_ports(1)[0], []
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers["Authorization"])
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(f"data: {snapshot(len(seen)).model_dump_json()}\n\n".encode())
+        await asyncio.sleep(0.3)
+        return response
+
+    feed = AvailabilityFeed(f"http://127.0.0.1:{port}/stream", "secret")
+    feed.start()
+    assert feed.snapshot() is None
+    runner = await serve(port, stream)
+    try:
+        await until(lambda: (found := feed.snapshot()) and found.devices["card"].used == 2)
+    finally:
+        await feed.stop()
+        await runner.cleanup()
+    assert set(seen) == {"Bearer secret"}
+
+
+async def test_nonsense_and_errors_are_survived() -> None:
+    port, count = free_ports(1)[0], 0
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        answers = [web.Response(status=500), web.Response(text="data: {}\n\n"), web.Response(text="data: \n\n")]
+        return answers[count - 1] if count <= 3 else web.Response(text=f"data: {snapshot(1).model_dump_json()}\n\n")
+
+    feed = AvailabilityFeed(f"http://127.0.0.1:{port}/stream", "secret")
+    runner = await serve(port, stream)
+    feed.start()
+    try:
+        await until(feed.snapshot)
+    finally:
+        await feed.stop()
+        await runner.cleanup()
+
+
+def test_an_old_snapshot_is_no_knowledge() -> None:
+    now = [datetime.now(UTC)]
+    feed = AvailabilityFeed("http://127.0.0.1:1/", "x", clock=lambda: now[0])
+    feed.receive(snapshot(1, now[0]))
+    now[0] += timedelta(seconds=29)
+    assert feed.snapshot() is not None
+    now[0] += timedelta(seconds=2)
+    assert feed.snapshot() is None
+    feed.receive(snapshot(1, now[0] - timedelta(seconds=40)))
+    assert feed.snapshot() is None
+
+
+async def test_last_choices_survive_and_stay_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "last.json"
+    choices = LastChoices(file)
+    choices.record("alice", "", {"profile": "a"})
+    choices.record("alice", "second", {"profile": "b"})
+    for number in range(MAX_PEOPLE):
+        choices.record(f"p{number}", "", {"profile": "x"})
+    choices.record("alice", "second", {"profile": "b"})
+    await until(lambda: file.exists() and LastChoices(file).of_server("alice", "second"))
+    again = LastChoices(file)
+    assert again.latest("alice", "third") == {"profile": "b"}
+    assert again.latest("nobody") == {}
+    file.write_text('{"alice": [1, 2]}')
+    assert LastChoices(file).latest("alice") == {}

@@ -1,0 +1,1 @@
+"""The platform service as a real process behind a real proxy and a real hub."""

@@ -1,0 +1,136 @@
+"""A backend whose workloads are files: a test decides when a job moves on, ends or vanishes, as any process sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
+from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
+from jupyterhub_aiinfn.errors import WorkloadNotFound
+
+
+class FolderBackend(Backend):
+    """One folder a workload below ``root``; ``root/ready/<image>`` says that an environment is ready."""
+
+    def __init__(self, root: Path, total: int = 2) -> None:
+        self.root, self.total = root, total
+        (root / "ready").mkdir(parents=True, exist_ok=True)
+
+    def put(self, workload: Workload) -> Workload:
+        """Write a workload."""
+        folder = self.root / workload.id
+        folder.mkdir(exist_ok=True)
+        temporary = folder / "new"
+        temporary.write_text(workload.model_dump_json())
+        temporary.replace(folder / "workload")
+        return workload
+
+    def end(self, workload_id: str, reason: EndReason, message: str = "", log: str = "") -> None:
+        """End a workload."""
+        (self.root / workload_id / "log").write_text(log)
+        work = self.read(workload_id)
+        change = {
+            "phase": Phase.ended,
+            "ended_at": datetime.now(UTC),
+            "reason": reason,
+            "message": message,
+            "exit_code": 1,
+        }
+        self.put(work.model_copy(update=change | {"message": message}))
+
+    def say(self, workload_id: str, progress: Progress) -> None:
+        """Write the progress of a job."""
+        (self.root / workload_id / "progress").write_text(progress.model_dump_json())
+
+    def read(self, workload_id: str) -> Workload:
+        """Read a workload."""
+        try:
+            return Workload.model_validate_json((self.root / workload_id / "workload").read_bytes())
+        except FileNotFoundError:
+            raise WorkloadNotFound(f"there is no workload {workload_id}") from None
+
+    async def availability(self) -> Availability:
+        live = [work for work in await self.workloads() if work.phase != Phase.ended]
+        used = sum(work.accelerator_count for work in live)
+        device = DeviceAvailability(accelerator="card", total=self.total, used=used, emulated=True)
+        return Availability(taken_at=datetime.now(UTC), devices={"card": device}, sessions=len(live))
+
+    async def start(self, spec: WorkloadSpec, secret_environment: Mapping[str, str] | None = None) -> Workload:
+        for work in await self.workloads():
+            if spec.key and work.name == spec.name and work.phase != Phase.ended:
+                return work
+        return self.put(
+            Workload(
+                id=spec.id,
+                kind=spec.kind,
+                job_class=spec.job_class,
+                name=spec.name,
+                person=spec.person,
+                server_name=spec.server_name,
+                image=spec.image,
+                profile=spec.profile,
+                accelerator=spec.accelerator,
+                accelerator_count=spec.accelerator_count,
+                cores=spec.cores,
+                memory_gib=spec.memory_gib,
+                phase=Phase.running,
+                created_at=datetime.now(UTC),
+            )
+        )
+
+    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+        if self.read(workload_id).phase != Phase.ended:
+            self.end(workload_id, EndReason.stopped, message)
+        return self.read(workload_id)
+
+    async def workload(self, workload_id: str) -> Workload:
+        return self.read(workload_id)
+
+    async def workloads(self) -> list[Workload]:
+        found = [self.read(file.parent.name) for file in self.root.glob("*/workload")]
+        return sorted(found, key=lambda work: work.created_at)
+
+    async def watch(self) -> AsyncIterator[Workload]:
+        seen: dict[str, Workload] = {}
+        while True:
+            for work in await self.workloads():
+                if seen.get(work.id) != work:
+                    seen[work.id] = work
+                    yield work
+            await asyncio.sleep(0.05)
+
+    async def log(self, workload_id: str, lines: int = 200) -> str:
+        try:
+            return "\n".join((self.root / workload_id / "log").read_text().splitlines()[-lines:])
+        except FileNotFoundError:
+            return ""
+
+    async def progress(self, workload_id: str) -> Progress | None:
+        try:
+            return Progress.model_validate(json.loads((self.root / workload_id / "progress").read_text()))
+        except FileNotFoundError:
+            return None
+
+    # the cache of environments, as the service sees it
+
+    def ready(self, image: str) -> bool:
+        """Whether the test made the environment."""
+        return (self.root / "ready" / image).exists()
+
+    def build_spec(self, image: str) -> WorkloadSpec:
+        """The job that builds it."""
+        return WorkloadSpec(
+            kind=WorkloadKind.job,
+            job_class=JobClass.platform,
+            name=f"environment {image}",
+            command=("true",),
+            cores=1,
+            memory_gib=1,
+            image=image,
+            key=f"environment-{image}",
+        )

@@ -1,0 +1,28 @@
+"""The real service as a process of its own, on a backend that the test steers; settings come as JSON in argv[1]."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+from jupyterhub_aiinfn.backends.local.installation import Installation
+from jupyterhub_aiinfn.errors import AiinfnError
+from jupyterhub_aiinfn.service.app import make_app
+from jupyterhub_aiinfn.service.server import serve
+from jupyterhub_aiinfn.service.settings import Settings
+from jupyterhub_aiinfn.values import load_values
+
+sys.path.insert(0, str(Path(__file__).parent))
+from folder_backend import FolderBackend
+
+logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
+logging.getLogger("httpx").setLevel(logging.WARNING)
+installation = Installation.from_environment()
+backend = FolderBackend(installation.state.root / "farm")
+settings = Settings.from_installation(installation, **json.loads(sys.argv[1]))
+try:
+    serve(make_app(settings, load_values(installation.values_file), backend, backend), installation.service_port)
+except AiinfnError as error:
+    sys.exit(str(error))

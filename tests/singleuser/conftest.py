@@ -1,0 +1,63 @@
+"""A real Jupyter Server with our extension, as the hub would describe the session to it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+TOKEN = "a-token-of-the-test"
+BASE = "/user/alba%40example/"
+
+
+@dataclass(frozen=True)
+class JupyterServer:
+    url: str
+
+    def session(self, *, token: str | None = TOKEN, method: str = "GET") -> httpx.Response:
+        headers = {"Authorization": f"token {token}"} if token else {}
+        return httpx.request(method, f"{self.url}aiinfn/api/session", headers=headers, timeout=10)
+
+
+@pytest.fixture(scope="session")
+def jupyter_server(tmp_path_factory) -> Iterator[JupyterServer]:
+    folder = tmp_path_factory.mktemp("jupyter")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
+    command += ["--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE}", f"--ServerApp.root_dir={folder}"]
+    command += ["--ServerApp.jpserver_extensions={'jupyterhub_aiinfn.singleuser': True}"]
+    folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
+    said = {"AIINFN_PROFILE": "quantum", "AIINFN_PROJECT_NAME": "QC @ INFN", "JUPYTERHUB_API_TOKEN": "very-secret"}
+    environment = os.environ | folders | said | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN}
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        server = JupyterServer(f"http://127.0.0.1:{port}{BASE}")
+        wait_until_it_answers(server, process, folder)
+        yield server
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def wait_until_it_answers(server: JupyterServer, process, folder) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            server.session(token=None)
+            return
+        except httpx.TransportError:
+            time.sleep(0.1)
+    pytest.fail("the Jupyter server did not start:\n" + (folder / "log").read_text()[-3000:])
