@@ -7,6 +7,7 @@ hash of what it was made from.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -44,7 +45,7 @@ def main(wanted: str) -> int:
         return 1
     os.umask(0o022)  # people's sessions, with uids of their own, read what is installed here
     steps: list[tuple[str, Callable[[], str]]] = [
-        ("system packages", system_packages),
+        ("system packages", lambda: system_packages(wanted)),
         ("virtual environment", virtual_environment),
         ("Python packages", python_packages),
         ("JupyterLab extension", lab_assets),
@@ -77,40 +78,48 @@ def take(name: str, step: Callable[[], str]) -> None:
 # ------------------------------------------------------------------------------------------------------------- steps
 
 
-def system_packages() -> str:
+def system_packages(wanted: str) -> str:
     """Install what ``requirements/system.txt`` lists and the machine lacks, where we may; else name it."""
-    lacking = [name for name, check in listed_system_packages() if not there(check)]
+    lacking = [name for name, check in listed_system_packages(wanted) if not there(check)]
     if not lacking:
         return "all there"
+    missing = f"this machine lacks {', '.join(lacking)}: ask its administrator to install them"
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        return f"this machine lacks {', '.join(lacking)}: ask its administrator to install them"
+        return missing
     apt = ["apt-get", "-q", "-y", "-o", "DPkg::Lock::Timeout=300"]
     quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    run([*apt, "update"], env=quiet)
-    run([*apt, "install", "--no-install-recommends", *lacking], env=quiet)
+    try:
+        run([*apt, "update"], env=quiet)
+        run([*apt, "install", "--no-install-recommends", *lacking], env=quiet)
+    except SetupError as error:  # what needs them says so; the rest can go on
+        return f"{missing} (apt-get could not: {str(error).splitlines()[-1].strip()})"
     return f"installed {', '.join(lacking)}"
 
 
-def listed_system_packages() -> Iterator[tuple[str, str]]:
-    """Each package of ``requirements/system.txt`` with the command or file that shows that it is there."""
+def listed_system_packages(wanted: str) -> Iterator[tuple[str, str]]:
+    """Each package of ``requirements/system.txt`` that is ``wanted`` for, with what shows that it is there."""
     for line in (ROOT / "requirements" / "system.txt").read_text().splitlines():
-        name, _, check = line.partition("#")[0].strip().partition(" ")
-        if name:
-            yield name, check.strip()
+        words = line.partition("#")[0].split()
+        if words and (wanted == "all" or words[2] == "run"):
+            yield words[0], words[1]
 
 
 def there(check: str) -> bool:
-    """Whether a command is on the PATH or a file exists."""
+    """Whether a command is on the PATH, a file exists, or this Python has a module (``import:NAME``)."""
+    if check.startswith("import:"):
+        return importlib.util.find_spec(check.removeprefix("import:")) is not None
     return Path(check).exists() if check.startswith("/") else shutil.which(check) is not None
 
 
 def virtual_environment() -> str:
-    """Make ``.venv`` unless it has a Python that is new enough."""
+    """Make ``.venv`` unless it has pip and a Python that is new enough."""
     if (BIN / "python").exists():
-        version = output([BIN / "python", "-c", "import sys; print(*sys.version_info[:2])"])
-        if tuple(map(int, version.split())) >= OLDEST_PYTHON:
+        found = subprocess.run(
+            [BIN / "python", "-c", "import pip, sys; print(*sys.version_info[:2])"], capture_output=True, text=True
+        )
+        if found.returncode == 0 and tuple(map(int, found.stdout.split())) >= OLDEST_PYTHON:
             return "there"
-        shutil.rmtree(VENV)
+    shutil.rmtree(VENV, ignore_errors=True)
     run([sys.executable, "-m", "venv", VENV], hint="on Debian and Ubuntu: apt install python3-venv")
     return f"made with Python {sys.version.split()[0]}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,8 +33,14 @@ class Closing:
         self.outcome: dict[str, str] = {}
         self.hardware: set[str] = set()
         self.faults: list[str] = []
+        self.for_root = 0
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
+        if os.geteuid() != 0:
+            left_out = [item for item in items if item.get_closest_marker("root")]
+            items[:] = [item for item in items if not item.get_closest_marker("root")]
+            config.hook.pytest_deselected(items=left_out)
+            self.for_root = len(left_out)
         self.hardware = {item.nodeid for item in items if item.get_closest_marker("hardware")}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -85,6 +92,8 @@ class Closing:
         width = max(map(len, folders))
         for folder, counts in sorted(folders.items()):
             terminalreporter.line(f"{folder:{width}}  " + "  ".join(f"{counts[name]:5} {name}" for name in OUTCOMES))
+        if self.for_root:
+            terminalreporter.line(f"{self.for_root} tests that need root were left out")
         for fault in self.faults:
             terminalreporter.line(f"FAULT: {fault}", red=True)
 

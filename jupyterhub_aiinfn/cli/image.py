@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -13,10 +14,13 @@ import click
 from jupyterhub_aiinfn.api.workloads import Progress
 from jupyterhub_aiinfn.backends.local.build import BuildFailed, build_environment
 from jupyterhub_aiinfn.backends.local.environments import Environments, remove
-from jupyterhub_aiinfn.backends.local.installation import data_folder, default_cache
+from jupyterhub_aiinfn.backends.local.installation import default_cache
+from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import AiinfnError, BackendError
+from jupyterhub_aiinfn.supervisor.places import find_state, find_values
 from jupyterhub_aiinfn.values import load_values
 
+PATH = click.Path(path_type=Path)
 BAR = 24
 
 
@@ -29,31 +33,40 @@ class Group(click.Group):
             return super().invoke(ctx)
         except AiinfnError as error:
             raise click.ClickException(str(error)) from error
+        except PermissionError as error:
+            raise click.ClickException(f"{error.filename} is not yours to change; run this as its owner") from error
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the commands are about."""
+
+    values_file: Path
+    names: list[str]
+    environments: Environments
 
 
 @click.group(cls=Group)
-@click.option(
-    "--values", "values_file", type=click.Path(path_type=Path), help="Values file.  [default: config/local.yaml]"
-)
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of the environments.  [default: AIINFN_CACHE]")
+@click.option("--values", "values_file", type=PATH, metavar="FILE", help="The values file, as given to `aiinfn up`.")
+@click.option("--state", type=PATH, metavar="DIR", help="The state folder: it knows the values file of the last start.")
+@click.option("--cache", type=PATH, metavar="DIR", help="Where environments are, as given to `aiinfn up`.")
 @click.pass_context
-def image(ctx: click.Context, values_file: Path | None, cache: Path | None) -> None:
+def image(ctx: click.Context, values_file: Path | None, state: Path | None, cache: Path | None) -> None:
     """Build, verify and remove the environments of this machine."""
-    file = values_file or Path(os.environ.get("AIINFN_VALUES") or data_folder() / "config" / "local.yaml")
+    file = find_values(values_file, StateFolder(find_state(state)))
     if not file.is_file():
         raise BackendError(f"there is no values file {file}; name one with --values")
     values = load_values(file)
-    folder = cache or Path(os.environ.get("AIINFN_CACHE") or default_cache())
-    ctx.obj = (list(values.images), Environments(values, file, folder))
+    ctx.obj = Found(file, list(values.images), Environments(values, file, cache or default_cache()))
 
 
 @image.command("list")
 @click.pass_obj
-def list_images(found: tuple[list[str], Environments]) -> None:
+def list_images(found: Found) -> None:
     """Say which environments are ready, what they take and where they are."""
-    names, environments = found
-    width = max(map(len, names))
-    for name in names:
+    environments = found.environments
+    width = max(map(len, found.names))
+    for name in found.names:
         try:
             size = megabytes(environments.bytes(name)) if environments.ready(name) else "-"
             click.echo(f"{name:{width}}  {environments.state(name):9}  {size:>8}  {environments.path(name)}")
@@ -64,9 +77,9 @@ def list_images(found: tuple[list[str], Environments]) -> None:
 @image.command()
 @click.argument("name")
 @click.pass_obj
-def build(found: tuple[list[str], Environments], name: str) -> None:
+def build(found: Found, name: str) -> None:
     """Build the environment of an image, or wait for whoever builds it already."""
-    environments = found[1]
+    environments = found.environments
     screen = Screen()
     try:
         ready = build_environment(environments.build(name), screen.show, screen.say)
@@ -82,9 +95,9 @@ def build(found: tuple[list[str], Environments], name: str) -> None:
 @image.command()
 @click.argument("name")
 @click.pass_obj
-def verify(found: tuple[list[str], Environments], name: str) -> None:
+def verify(found: Found, name: str) -> None:
     """Run what the image brings to prove that its environment works, inside that environment."""
-    environments = found[1]
+    environments = found.environments
     program = environments.source(name) / "verify"
     if not environments.ready(name):
         raise BackendError(f"environment {name} is not built; `aiinfn image build {name}` builds it")
@@ -105,9 +118,10 @@ def verify(found: tuple[list[str], Environments], name: str) -> None:
 @image.command()
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def prune(found: tuple[list[str], Environments], yes: bool) -> None:
+def prune(found: Found, yes: bool) -> None:
     """Remove environments that no image of the values needs and no process uses."""
-    leftovers = found[1].leftovers()
+    leftovers = found.environments.leftovers()
+    click.echo(f"judged by the images of {found.values_file}")
     if not leftovers:
         click.echo("nothing to remove")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -71,6 +72,10 @@ def main() -> None:
     """The entry point; a reader that goes away (``aiinfn … | head``) ends the command quietly."""
     try:
         cli()
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError) and error.errno != errno.ENOSPC:
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if error.errno == errno.ENOSPC:
+            click.echo("Error: the output could not be written: no space left on the device", err=True)
         sys.exit(1)

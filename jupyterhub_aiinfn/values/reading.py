@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -26,6 +26,8 @@ MAX_NODES = 20_000
 MAX_PROBLEMS = 50
 """More problems than this are not read by anybody."""
 
+DIRECTIVE = re.compile("^%", re.MULTILINE)
+"""Lines that YAML reads as directives: nobody needs them here, and the parser's time grows with their square."""
 CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff\ud800-\udfff]")
 STRING_TAG, PLAIN_TAGS = "tag:yaml.org,2002:str", {None, "!"}
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -84,15 +86,25 @@ class _Container:
     anchor: str | None
     key: str | None = None
     nodes: int = 1
+    depth: int = 1
+    """Levels in it, its own included; aliases count as what they stand for."""
     ignored: bool = False
     """A second entry of a key: read for its errors, then dropped."""
     entry_ignored: bool = False
 
 
+class _Anchored(NamedTuple):
+    """What an alias stands for: the value, its number of nodes and its levels (0 for a word)."""
+
+    value: Any
+    nodes: int
+    depth: int
+
+
 class _Reader:
     def __init__(self, text: str) -> None:
         self.document = Document()
-        self.anchors: dict[str, tuple[Any, int]] = {}
+        self.anchors: dict[str, _Anchored] = {}
         self.stack: list[_Container] = []
         self.nodes = 0
         self.text = text
@@ -117,9 +129,10 @@ class _Reader:
         path = self._path()
         self.document.lines.setdefault(path, _line(event))
         if isinstance(event, yaml.AliasEvent):
-            value, nodes = self._alias(event)
-            self._count(nodes, event)
-            self._add(value, nodes)
+            known = self._alias(event)
+            self._count(known.nodes, event)
+            self._check_depth(known.depth, event)
+            self._add(known)
             return
         weight = _weight(event)
         self._count(weight, event)
@@ -127,13 +140,10 @@ class _Reader:
             self._open(event, path)
             return
         value = self._scalar(event, path)
-        if event.anchor is not None:
-            self.anchors[event.anchor] = (value, weight)
-        self._add(value, weight)
+        self._done(event.anchor, _Anchored(value, weight, 0))
 
     def _open(self, event: Any, path: Path) -> None:
-        if len(self.stack) >= MAX_DEPTH:
-            raise _Refused(f"must not be nested more than {MAX_DEPTH} levels deep", _line(event))
+        self._check_depth(1, event)
         empty: Any = [] if isinstance(event, yaml.SequenceStartEvent) else {}
         usual = "tag:yaml.org,2002:seq" if isinstance(empty, list) else "tag:yaml.org,2002:map"
         if event.tag not in PLAIN_TAGS and event.tag != usual:
@@ -145,20 +155,24 @@ class _Reader:
 
     def _close(self) -> None:
         done = self.stack.pop()
-        if done.anchor is not None:
-            self.anchors[done.anchor] = (done.value, done.nodes)
-        self._add(done.value, done.nodes)
+        self._done(done.anchor, _Anchored(done.value, done.nodes, done.depth))
 
-    def _add(self, value: Any, nodes: int) -> None:
+    def _done(self, anchor: str | None, node: _Anchored) -> None:
+        if anchor is not None:
+            self.anchors[anchor] = node
+        self._add(node)
+
+    def _add(self, node: _Anchored) -> None:
         if not self.stack:
-            self.document.data = value
+            self.document.data = node.value
             return
         top = self.stack[-1]
-        top.nodes += nodes
+        top.nodes += node.nodes
+        top.depth = max(top.depth, 1 + node.depth)
         if isinstance(top.value, list):
-            top.value.append(value)
+            top.value.append(node.value)
         elif not top.entry_ignored:
-            top.value[top.key] = value
+            top.value[top.key] = node.value
         top.key, top.entry_ignored = None, False
 
     def _path(self) -> Path:
@@ -206,7 +220,12 @@ class _Reader:
             self._problem(path, str(error), event.value, refused=True)
             return event.value
 
-    def _alias(self, event: Any) -> tuple[Any, int]:
+    def _check_depth(self, levels: int, event: Any) -> None:
+        if len(self.stack) + levels > MAX_DEPTH:
+            rule = f"must not be nested more than {MAX_DEPTH} levels deep, with aliases expanded"
+            raise _Refused(rule, _line(event))
+
+    def _alias(self, event: Any) -> _Anchored:
         if event.anchor not in self.anchors:
             rule = "an alias must stand for something that is complete before it"
             raise _Refused(rule, _line(event), value=quote(event.anchor))
@@ -227,8 +246,8 @@ class _Reader:
 
 def _checked(text: str | bytes) -> str:
     if len(text) > MAX_BYTES:
-        raise _Refused(f"must be at most {MAX_BYTES // 1024} KiB; this has {len(text) // 1024} KiB")
-    return _without_controls(_decoded(text) if isinstance(text, bytes) else text)
+        raise _Refused(f"must be at most {MAX_BYTES // 1024} KiB, and is larger")
+    return _without_directives(_without_controls(_decoded(text) if isinstance(text, bytes) else text))
 
 
 def _decoded(data: bytes) -> str:
@@ -244,6 +263,14 @@ def _without_controls(text: str) -> str:
     if found:
         line = text.count("\n", 0, found.start()) + 1
         raise _Refused("must not hold control characters", line, "remove it", f"U+{ord(found[0]):04X}")
+    return text
+
+
+def _without_directives(text: str) -> str:
+    found = DIRECTIVE.search(text)
+    if found:
+        line = text.count("\n", 0, found.start()) + 1
+        raise _Refused("must not have a line that begins with % (a directive of YAML)", line, "remove the line")
     return text
 
 

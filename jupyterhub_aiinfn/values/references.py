@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import chain, combinations, islice
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -19,8 +19,8 @@ from .reading import Document, Path, dotted
 from .site import Site
 
 Data = dict[str, Any]
-MAX_PAIRS = 50_000
-"""Pairs of accelerators that are compared: those of a hostile file would take minutes."""
+MAX_ALIKE = 200
+"""Accelerators of one resource: each is compared with each, which in a hostile file would take minutes."""
 
 
 class Finding(NamedTuple):
@@ -97,8 +97,12 @@ def _overlaps(entries: dict[str, Data]) -> Iterator[Finding]:
     for key, entry in entries.items():
         if isinstance(entry.get("resource"), str):
             by_resource.setdefault(entry["resource"], []).append(key)
-    pairs = chain.from_iterable(combinations(keys, 2) for keys in by_resource.values())
-    for one, other in islice(pairs, MAX_PAIRS):
+    for resource, keys in by_resource.items():
+        if len(keys) > MAX_ALIKE:
+            rule = f"must have at most {MAX_ALIKE} entries of one resource, and {len(keys)} have {quote(resource)}"
+            yield Finding(("accelerators",), rule)
+    pairs = chain.from_iterable(combinations(keys[:MAX_ALIKE], 2) for keys in by_resource.values())
+    for one, other in pairs:
         if _overlap(entries[one], entries[other]):
             same = f"which has the same resource {quote(entries[one]['resource'])}"
             yield Finding(

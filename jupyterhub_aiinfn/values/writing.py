@@ -21,8 +21,18 @@ def values_to_yaml(values: Values) -> str:
 def values_schema() -> str:
     """The JSON schema of the values file, for completion in editors."""
     schema = Values.model_json_schema(by_alias=True)
+    _close(schema)
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Values of jupyterhub-aiinfn"}
     return json.dumps({**head, **{key: value for key, value in schema.items() if key != "title"}}, indent=2) + "\n"
+
+
+def _close(schema: Any) -> None:
+    """Maps with checked keys refuse the others: pydantic's schema lets them pass, whatever they hold."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and "patternProperties" in schema:
+        schema["additionalProperties"] = False
+    for part in parts:
+        _close(part)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -169,11 +169,9 @@ def write_secret(person: Person) -> None:
     assert person.run(f"open('more.txt', 'w').write('{WORD}'); print('saved')").strip() == "saved"
 
 
-@pytest.fixture(scope="module", params=["root", "ordinary"])
+@pytest.fixture(scope="module", params=[pytest.param("root", marks=pytest.mark.root), "ordinary"])
 def scene(request: pytest.FixtureRequest) -> Iterator[Scene]:
     as_root = request.param == "root"
-    if as_root and not ROOT:
-        pytest.skip("these tests run as an ordinary user: the half that needs root is left out")
     folder = Path(tempfile.mkdtemp(prefix="aiinfn-attack-"))
     folder.chmod(0o755)
     try:

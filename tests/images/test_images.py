@@ -1,15 +1,13 @@
 """The images of this repository, built for real: their ``verify`` passes and their kernels run cells.
 
-They are built into the ordinary cache (``AIINFN_CACHE``), so that only the first run takes long.
+They are built into the ordinary cache, so that only the first run takes long.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +18,7 @@ from jupyterhub_aiinfn.backends.local.environments import Environments
 from jupyterhub_aiinfn.backends.local.installation import data_folder, default_cache
 from jupyterhub_aiinfn.values import load_values
 
-CACHE = Path(os.environ.get("AIINFN_CACHE") or default_cache())
+CACHE = default_cache()
 VALUES = data_folder() / "config" / "local.yaml"
 CELLS = {
     "python": ("import numpy as np; print(int(np.arange(7).sum()))", "21"),

@@ -72,7 +72,7 @@ def test_a_file_as_state_folder_is_refused(folder: Path) -> None:
     assert "cannot be used" in refused("--state", str(folder / "file"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
+@pytest.mark.root
 def test_another_users_folder_is_refused(state: StateFolder) -> None:
     os.chown(state.root, 12345, 12345)
     assert "belongs to the user id 12345" in refused("--state", str(state.root))
@@ -87,12 +87,12 @@ def tiny_disk(folder: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(disk)], check=True)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.root
 def test_a_disk_that_is_almost_full_is_refused(tiny_disk: Path) -> None:
     assert "MiB are free for the state folder" in refused("--state", str(tiny_disk / "state"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+@pytest.mark.root
 def test_a_full_disk_is_refused(tiny_disk: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         (tiny_disk / "filler").write_bytes(b"x" * 2**21)

@@ -93,8 +93,17 @@ class Starter:
                 self._spawn(row, interrupted=False)
         elif isinstance(job, WorkloadNotFound):
             await self._end(row, StartState.failed, f"the job that built the environment is gone; {AGAIN}")
+        elif isinstance(job, Workload) and job.reason == EndReason.stopped:
+            await self._build_again(row)
         elif isinstance(job, Workload) and job.phase == Phase.ended:
             await self._end(row, StartState.failed, self._failure(row, job))
+
+    async def _build_again(self, row: WaiterRow) -> None:
+        """The last person who waited cancelled just when this one came: the job was stopped under them."""
+        try:
+            await self._waiters.wait_for_job(row.id, await self._catalogue.job_for(row.image, row.job))
+        except AiinfnError as error:
+            await self._end(row, StartState.failed, f"{error}; {AGAIN}")
 
     def _failure(self, row: WaiterRow, job: Workload) -> str:
         why = job.message.rstrip(".") or f"the job ended with code {job.exit_code}"

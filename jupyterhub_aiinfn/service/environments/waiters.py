@@ -86,6 +86,10 @@ class Waiters:
         """Give a claimed start back: it was not started, and may be later."""
         return await self._change(waiter, STARTING, state=WAITING, claimed_at=None, message=message)
 
+    async def wait_for_job(self, waiter: str, job: str) -> bool:
+        """Have a waiting start wait for another job."""
+        return await self._change(waiter, WAITING, job=job)
+
     async def finish(self, waiter: str, before: StartState, state: StartState, message: str = "") -> bool:
         """End a start that is in ``before``."""
         return await self._change(

@@ -73,7 +73,7 @@ export class SessionStatus extends ReactWidget {
     return (
       <span
         className={
-          'jp-aiinfn-session' +
+          'jp-aiinfn-session jp-StatusBar-TextItem' +
           (session.emulated ? ' jp-aiinfn-session-emulated' : '')
         }
         role="note"

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyterhub_aiinfn.backends.local.state import StateFolder
+from jupyterhub_aiinfn.supervisor.places import remember_values
+
 from .conftest import Builder, kernel_wheel, wheel
 
 VALUES = """
@@ -63,7 +66,7 @@ def test_list_build_verify_prune(command: Command) -> None:
     (command.folder / "verify").write_text("import one, sys; print('one is', one.X); sys.exit(one.X - 1)")
     code, output = command("verify", "demo")
     assert (code, "one is 1" in output, "environment demo works" in output) == (0, True, True)
-    assert command("prune") == (0, "nothing to remove\n")
+    assert command("prune") == (0, f"judged by the images of {command.values}\nnothing to remove\n")
     command.builder.freeze(command.builder.index.add(kernel_wheel()))
     code, output = command("prune", answer="n\n")
     assert code == 0
@@ -111,6 +114,29 @@ def test_verify_of_what_is_not_built_names_the_remedy(command: Command) -> None:
         1,
         "Error: environment demo is not built; `aiinfn image build demo` builds it\n",
     )
+
+
+def test_without_values_the_ones_of_the_last_start_are_meant(command: Command, tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "state")
+    state.prepare()
+    remember_values(state, command.values)
+    words = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "image", "--state", str(state.root), "list"]
+    done = subprocess.run(words, env=command.builder.environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("demo  not built"), done.stderr
+
+
+@pytest.mark.root
+def test_another_persons_cache_is_a_sentence(command: Command) -> None:
+    assert command("build", "demo")[0] == 0
+    command.builder.freeze(command.builder.index.add(kernel_wheel()))
+    shared = command.folder.parent.parent
+    words = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", *command.words("prune", "--yes")]
+    for folder in (shared, command.folder.parent, command.builder.cache):
+        folder.chmod(0o755)
+    done = subprocess.run(words, env=command.builder.environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "is not yours to change; run this as its owner" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_an_unknown_image_is_a_sentence(command: Command) -> None:

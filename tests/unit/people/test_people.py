@@ -200,7 +200,7 @@ def test_a_broken_file_is_a_sentence(people: People, state: StateFolder) -> None
             people.names()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder away needs root")
+@pytest.mark.root
 def test_another_users_folder_is_refused(people: People, state: StateFolder) -> None:
     os.chown(state.root, 12345, 12345)
     with pytest.raises(StateError, match="belongs to the user id 12345"):

@@ -42,6 +42,8 @@ HOSTILE: dict[str, bytes] = {
     "a MiB of accelerators": b"accelerators:\n" + b"".join(b"  a%d: {resource: gpu}\n" % n for n in range(9_000)),
     "many accelerators of many resources": b"accelerators:\n"
     + b"".join(b"  a%d: {resource: gpu%d, node_selector: {a: b}}\n" % (n, n % 20) for n in range(2_200)),
+    "as many alike accelerators as fit": b"accelerators:\n"
+    + b"".join(b"  a%d: {resource: gpu%d}\n" % (n, n // 200) for n in range(4_900)),
     "many unknown images": b"images:\n"
     + b"".join(b"  image-number-%d: {}\n" % n for n in range(2_200))
     + b"profiles:\n"
@@ -65,6 +67,10 @@ HOSTILE: dict[str, bytes] = {
     "a MiB of documents": b"---\n" * (KIB * KIB // 4),
     "a MiB of one key": b"k" * (KIB * KIB - 2) + b": ",
     "a MiB of directives": b"%YAML 1.1\n" * (KIB * KIB // 10),
+    "a MiB of tag directives": b"".join(b"%%TAG !x%d! tag:x,2000:\n" % n for n in range(45_000)),
+    "a directive": b"%YAML 1.1\n---\nversion: 1\n",
+    "aliases that nest": b"a0: &a0 {x: 1}\n"
+    + b"".join(b"a%d: &a%d {x: *a%d}\n" % (n, n, n - 1) for n in range(1, 400)),
     "a MiB of duplicates": b"k: 1\n" * (KIB * KIB // 5),
     "a MiB of tags": b"- !x 1\n" * (KIB * KIB // 7),
     "nested blocks": "\n".join(f"{' ' * n}a:" for n in range(1000)).encode(),
@@ -132,7 +138,9 @@ def test_a_hostile_text_gets_a_short_sentence_within_a_second(name: str) -> None
     {
         "alias bomb": "more than 20000 entries",
         "alias of itself": "complete before it",
-        "ten MiB": "at most 1024 KiB; this has 10240 KiB",
+        "ten MiB": "at most 1024 KiB, and is larger",
+        "a directive": "line 1: must not have a line that begins with %",
+        "aliases that nest": "must not be nested more than 24 levels deep, with aliases expanded",
         "nested blocks": "nested more than 24 levels",
         "tabs": "line 2: must not be indented with a tab",
         "duplicate keys": "version (line 1): is written twice (lines 1 and 2)",
