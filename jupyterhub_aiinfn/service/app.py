@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from starlette.staticfiles import StaticFiles
 
 from jupyterhub_aiinfn import __version__
@@ -32,6 +32,7 @@ from .health import routes as health
 from .health.metrics import Metrics
 from .identity import routes as identity
 from .identity.browser import Browsers
+from .identity.gate import TOKEN
 from .identity.hub import HubApi
 from .identity.tokens import Identities
 from .protection import Protection
@@ -40,7 +41,7 @@ from .settings import API, PREFIX, Settings
 
 log = logging.getLogger("aiinfn.service")
 ERRORS: dict[int | str, dict[str, Any]] = {
-    code: {"model": ErrorBody} for code in (401, 403, 404, 409, 413, 422, 429, 500, 503)
+    code: {"model": ErrorBody} for code in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503)
 }
 PROBE = 10.0
 """Seconds between two looks at whether the hub answers."""
@@ -66,8 +67,9 @@ def make_app(
         responses=ERRORS,
     )
     app.state.context = context
-    for feature in (index, identity, sessions, availability, environments, starts, health):
-        app.include_router(feature.router)
+    for feature in (index, identity, sessions, availability, environments, starts):
+        app.include_router(feature.router, dependencies=[Security(TOKEN)])
+    app.include_router(health.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     problems.install(app)
     app.add_middleware(Protection, max_body=settings.max_body, metrics=context.metrics)

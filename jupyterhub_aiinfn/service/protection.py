@@ -32,6 +32,11 @@ HEADERS = {
 }
 
 
+MOST_REQUESTS = 2000
+"""Requests under way at a time, streams included; arbitrary, far above a hundred people with some tabs each."""
+BUSY = ErrorDetail(reason="busy", message="the platform service has too many requests at this moment; try again soon")
+
+
 class TooLong(Exception):
     """The body is longer than allowed."""
 
@@ -42,15 +47,21 @@ class Protection:
     def __init__(self, app: ASGIApp, max_body: int, metrics: Metrics) -> None:
         """``max_body`` in bytes."""
         self.app, self._max_body, self._metrics = app, max_body, metrics
+        self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         exchange = Exchange(scope, send)
+        self._under_way += 1
         try:
-            await self._serve(scope, BoundedBody(scope, receive, self._max_body), exchange)
+            if self._under_way > MOST_REQUESTS:
+                await exchange.fail(503, BUSY)
+            else:
+                await self._serve(scope, BoundedBody(scope, receive, self._max_body), exchange)
         finally:
+            self._under_way -= 1
             self._account(scope, exchange)
 
     async def _serve(self, scope: Scope, body: BoundedBody, exchange: Exchange) -> None:

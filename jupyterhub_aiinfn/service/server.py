@@ -10,7 +10,9 @@ from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from jupyterhub_aiinfn.api.base import ErrorBody, ErrorDetail
 from jupyterhub_aiinfn.errors import StateError
 
 from .context import Context
@@ -36,6 +38,18 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
 
+class Protocol(H11Protocol):
+    """HTTP whose broken requests get our shape of errors too."""
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP request, and close the connection."""
+        error = ErrorDetail(reason="bad-request", message="this is not a request of HTTP/1.1")
+        body = ErrorBody(error=error).model_dump_json().encode()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        self.transport.write(head.encode() + b"x-content-type-options: nosniff\r\nconnection: close\r\n\r\n" + body)
+        self.transport.close()
+
+
 def serve(app: FastAPI, port: int) -> None:
     """Serve until a signal; :class:`StateError` when the port is taken."""
     os.umask(0o077)
@@ -44,11 +58,11 @@ def serve(app: FastAPI, port: int) -> None:
         access_log=False,
         log_config=None,
         lifespan="on",
+        http=Protocol,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=2,
         timeout_keep_alive=15,
-        limit_concurrency=2000,
         ws="none",
     )
     server = Server(config)

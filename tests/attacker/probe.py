@@ -1,9 +1,10 @@
 # ruff: noqa: PTH111, PTH116, PTH208
 """What a person inside a session can reach: run it there (standard library only), it prints one JSON object.
 
-``python probe.py [--uid-of-others UID] [--path P ...] [--secret S ...] [--pid N ...]``: the paths must be invisible or
-unreadable, the secrets must be found nowhere below /proc and in no readable file of the paths, the host's pids must not
-be reachable. Each entry of ``breaches`` is something that should not have worked; ``facts`` describes the session.
+``python probe.py [--path P ...] [--secret S ...] [--pid N ...] [--abstract NAME ...]``: the paths must be invisible or
+unreadable, the secrets must be found nowhere below /proc, the host's pids must not be reachable. Each entry of
+``breaches`` is something that should not have worked; ``facts`` describes the session, and which of the abstract
+sockets answered.
 """
 
 from __future__ import annotations
@@ -146,6 +147,31 @@ def processes(pids: list[int]) -> None:
             attempt(f"ptrace {name}", lambda name=name: call("ptrace", 16, int(name), 0, 0))
     for pid in pids:
         attempt(f"signal the host's {pid}", lambda pid=pid: kill_if_foreign(pid))
+        if not Path(f"/proc/{pid}").exists():  # else it is one of ours that happens to have the number
+            attempt(f"ptrace the host's {pid}", lambda pid=pid: call("ptrace", 16, pid, 0, 0))
+            attempt(f"read memory of the host's {pid}", lambda pid=pid: read_memory(pid))
+
+
+def read_memory(pid: int) -> int:
+    """Eight bytes of another process, by process_vm_readv."""
+    buffer = ctypes.create_string_buffer(8)
+    piece = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+    number = 310 if os.uname().machine == "x86_64" else 270
+    return call("syscall", number, pid, piece, 1, piece, 1, 0)
+
+
+def abstract_sockets(names: list[str]) -> dict[str, bool]:
+    """Which abstract Unix sockets answer; no breach by itself, because not every kernel can keep them apart."""
+    found = {}
+    for name in names:
+        with socket.socket(socket.AF_UNIX) as client:
+            try:
+                client.connect(f"\0{name}")
+            except PermissionError:
+                found[name] = False
+            else:
+                found[name] = True
+    return found
 
 
 def kill_if_foreign(pid: int) -> str:
@@ -186,7 +212,6 @@ def secrets_seen(secrets: list[str]) -> None:
 
 def facts() -> dict[str, object]:
     """What the session looks like."""
-    unix = Path("/proc/net/unix").read_text().splitlines()[1:] if Path("/proc/net/unix").exists() else []
     listening = []
     for name in ("/proc/net/tcp", "/proc/net/tcp6"):
         rows = [row.split() for row in Path(name).read_text().splitlines()[1:]] if Path(name).exists() else []
@@ -196,7 +221,6 @@ def facts() -> dict[str, object]:
         "home": os.path.expanduser("~"),
         "homes": sorted(os.listdir("/home")),
         "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
-        "abstract_sockets": sorted({row.split()[-1] for row in unix if row.split()[-1].startswith("@")}),
         "listening": sorted(set(listening)),
         "seccomp": status().get("Seccomp"),
     }
@@ -206,6 +230,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--path", action="append", default=[])
     parser.add_argument("--secret", action="append", default=[])
+    parser.add_argument("--abstract", action="append", default=[])
     parser.add_argument("--pid", action="append", default=[], type=int)
     given = parser.parse_args()
     kernel()
@@ -213,7 +238,8 @@ def main() -> None:
     processes(given.pid)
     forbidden(given.path)
     secrets_seen([secret[::-1] for secret in given.secret])  # handed over backwards: our own arguments are in /proc too
-    json.dump({"breaches": BREACHES, "refused": REFUSED, "facts": facts()}, sys.stdout)
+    found = facts() | {"reached": abstract_sockets(given.abstract)}
+    json.dump({"breaches": BREACHES, "refused": REFUSED, "facts": found}, sys.stdout)
 
 
 main()

@@ -48,9 +48,16 @@ async def probe(backend: LocalBackend) -> Any:
     """Alice looks for bob, the platform and the machine."""
     secret = "token-" + os.urandom(16).hex()
     token = backend.state.secret("service-token")
-    bob = await backend.start(
-        session("bob", "/bin/sh", "-c", "echo private > secret.txt; echo up; exec sleep 60"), {"TOKEN": secret}
+    name = f"aiinfn-{os.getpid()}"
+    listening = (
+        "import socket, time; open('secret.txt', 'w').write('private'); s = socket.socket(socket.AF_UNIX)\n"
+        f"s.bind('\\0{name}-bob'); s.listen(); socket.socket(socket.AF_UNIX).connect('\\0{name}-bob')\n"
+        "print('up', flush=True); time.sleep(60)"
     )
+    bob = await backend.start(session("bob", "/usr/bin/python3", "-c", listening), {"TOKEN": secret})
+    host = socket.socket(socket.AF_UNIX)
+    host.bind(f"\0{name}-host")
+    host.listen()
     async with asyncio.timeout(20):
         while "up" not in await backend.log(bob.id):
             await asyncio.sleep(0.02)
@@ -74,11 +81,13 @@ async def probe(backend: LocalBackend) -> Any:
         "--pid",
         str(started["sandbox"]["pid"]),
     ]
+    arguments += ["--abstract", f"{name}-bob", "--abstract", f"{name}-host"]
     arguments += ["--secret", secret[::-1], "--secret", token[::-1]]
     code = (HERE / "probe.py").read_text()
     alice = await backend.start(session("alice", "/usr/bin/python3", "-c", code, *arguments))
     log = await finish(backend, alice.id)
     await backend.stop(bob.id, grace_seconds=0)
+    host.close()
     return {"probe": json.loads(log.splitlines()[-1]) if log.endswith("}") else log}
 
 

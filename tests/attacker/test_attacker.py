@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jupyterhub_aiinfn.backends.local.landlock import can_scope
+
 from .conftest import ORDINARY_UID, ROOT, Platform
 
 
@@ -13,7 +15,8 @@ def test_nothing_is_reached_from_inside(platform: Platform) -> None:
     assert facts["homes"] == ["alice"]
     assert facts["home"] == "/home/alice"
     assert len(facts["processes"]) <= 3
-    assert not [name for name in facts["abstract_sockets"] if "aiinfn" in name or "jupyter" in name]
+    assert len(facts["reached"]) == 2
+    assert set(facts["reached"].values()) == {not enforced(platform)["abstract sockets"][0]}
     if platform.as_root:
         assert facts["uid"] >= 210_000
     elif ROOT:
@@ -36,7 +39,10 @@ def test_what_is_not_enforced_is_said(platform: Platform) -> None:
     assert said["sandbox"][0]
     assert said["uid"][0] is platform.as_root
     assert ("share the uid" in said["uid"][1]) is not platform.as_root
-    assert set(said) == {"sandbox", "uid", "system calls", "memory", "cores", "processes"}
+    assert not said["network"][0]
+    assert said["abstract sockets"][0] is can_scope()
+    limits = {"memory", "cores", "processes"}
+    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", *limits}
 
 
 def test_a_fork_bomb_ends_with_its_session(platform: Platform) -> None:

@@ -47,6 +47,11 @@ class FolderBackend(Backend):
         """Write the progress of a job."""
         (self.root / workload_id / "progress").write_text(progress.model_dump_json())
 
+    def live_jobs(self) -> list[str]:
+        """Identifiers of the jobs that have not ended."""
+        works = [self.read(file.parent.name) for file in self.root.glob("*/workload")]
+        return [work.id for work in works if work.kind is WorkloadKind.job and work.phase is not Phase.ended]
+
     def read(self, workload_id: str) -> Workload:
         """Read a workload."""
         try:

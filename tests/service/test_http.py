@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
 import pytest
 
@@ -36,6 +38,24 @@ def test_one_shape_for_all_errors(platform, method, path, status):
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"nonsense\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_gets_the_shape_too(platform, text):
+    port = httpx.URL(platform.installation.service_url).port
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(text)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert ErrorBody.model_validate_json(body).error.reason == "bad-request"
+
+
 def test_a_browser_gets_the_sentence_as_a_page(platform):
     answer = httpx.get(f"{platform.url}{PREFIX}/nothing", headers={"Accept": "text/html"})
     assert answer.status_code == 404
@@ -68,6 +88,11 @@ def test_pages_load_nothing_from_elsewhere(platform, browse):
 def test_the_openapi_document_is_there_and_no_page_of_another_host(platform):
     document = httpx.get(f"{platform.url}{API}/openapi.json").json()
     assert {f"{API}/me", f"{API}/sessions", f"{API}/availability", f"{PREFIX}/health"} <= set(document["paths"])
+    assert document["components"]["securitySchemes"]["hub token"]["scheme"] == "bearer"
+    public = {path for path, methods in document["paths"].items() if any("security" not in m for m in methods.values())}
+    assert public == {f"{PREFIX}/health"}
+    errors = {code for path in document["paths"].values() for method in path.values() for code in method["responses"]}
+    assert {"400", "401", "403", "404", "405", "409", "413", "422", "429", "500", "502", "503"} <= errors
     assert httpx.get(f"{platform.url}/docs").status_code in (302, 404)
     assert httpx.get(f"{platform.installation.service_url}/docs").status_code == 404
 

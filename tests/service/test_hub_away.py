@@ -39,6 +39,12 @@ def test_reads_go_on_and_changes_wait_for_the_hub(own_platform, browse):
         httpx.delete(f"{platform.url}{API}/starts/{'0' * 32}", headers={"Authorization": f"token {token}"}),
     ):
         assert change.status_code == 503
+    stopped = platform.build()
+    platform.farm.end(stopped.id, EndReason.stopped)
+    for ticket in (platform.ticket("alice", job.id), platform.ticket("alice", stopped.id)):
+        assert alice.get(ticket).status_code == 503, "a ticket makes a start, which is a change"
+    assert [one["id"] for one in alice.get(f"{API}/starts").json()] == [start.rpartition("/")[2]]
+    assert platform.farm.live_jobs() == [job.id]
     health = httpx.get(f"{platform.url}{PREFIX}/health")
     assert (health.status_code, health.json()["status"], health.json()["hub"]) == (
         200,

@@ -206,3 +206,17 @@ def test_one_person_cannot_wait_for_everything(platform: Platform, browse):
     assert refused.status_code == 409
     assert len(ivan.get(f"{API}/starts").json()) == 10
     assert "Waiting to start" in ivan.visit(f"{PREFIX}/").text
+
+
+def test_who_comes_while_the_last_canceller_stops_the_job_waits_for_a_new_one(platform: Platform, browse):
+    """The hub joined them to a job that was being stopped."""
+    for left in platform.farm.live_jobs():  # by other tests
+        platform.farm.end(left, EndReason.finished)
+    nora, job = browse(platform, "nora"), platform.build()
+    page = arrive(nora, platform.ticket("nora", job.id))
+    platform.farm.end(job.id, EndReason.stopped)
+    second = wait_for(lambda: next(iter(platform.farm.live_jobs()), None), 20, "another build")
+    assert second != job.id
+    assert state(nora, page)["state"] == "waiting"
+    platform.farm.end(second, EndReason.finished)
+    until(nora, page, "started")

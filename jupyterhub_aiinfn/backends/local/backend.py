@@ -283,6 +283,8 @@ class LocalBackend(Backend):
     ) -> Plan:
         limits = Limits(spec.cores, spec.memory_gib)
         supervisor = self._supervisor or ProcessIdentity.from_json(read_json(self.state.supervisor))
+        if occupant is not None:
+            occupant = occupant.beside(self._readable_trees(spec))
         command, files = self._command(spec, occupant, devices)
         return Plan(
             command=command,
@@ -294,7 +296,12 @@ class LocalBackend(Backend):
             cgroups=self._cgroups.plan(spec.id, limits),
             memory_events=self._cgroups.memory_events(spec.id),
             memory_sentence=f"it went over its memory of {spec.memory_gib:g} GiB and was ended; choose a larger size",
+            own_abstract_sockets=occupant is not None and self._host.own_abstract_sockets,
         )
+
+    def _readable_trees(self, spec: WorkloadSpec) -> list[Path]:
+        """What a session must be able to read beside the system: its program's environment, and its image's."""
+        return [*command_trees(spec.command[0]), *(self._readable(spec) if self._readable else ())]
 
     def _environment(self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]) -> dict[str, str]:
         if occupant is None:
@@ -313,8 +320,8 @@ class LocalBackend(Backend):
             spec.command,
             host=self._host,
             occupant=occupant,
-            readable=[*command_trees(spec.command[0]), *(self._readable(spec) if self._readable else ())],
-            hidden=[self.state.root.absolute()],
+            readable=(trees := self._readable_trees(spec)),
+            hidden=places_of(self.state.root, trees),
             devices=device_files(devices, count),
             seccomp=filter_program is not None,
         )
@@ -345,6 +352,13 @@ class LocalBackend(Backend):
             label = hashlib.sha256(str(self.state.root.absolute()).encode()).hexdigest()[:8]
             self._found_cgroups = Cgroups.discover(label=f"aiinfn-{label}")
         return self._found_cgroups
+
+
+def places_of(folder: Path, trees: Iterable[Path]) -> set[Path]:
+    """Every path under which the folder would be seen through the trees, which may lie behind links."""
+    real = folder.resolve()
+    through = {tree / real.relative_to(tree.resolve()) for tree in trees if real.is_relative_to(tree.resolve())}
+    return {folder.absolute(), real, *through}
 
 
 async def wait_for_exit(process: ProcessIdentity) -> None:

@@ -15,7 +15,7 @@ class Enforcement:
     """One promise of the sandbox and whether it holds here."""
 
     name: str
-    """``sandbox``, ``uid``, ``system calls``, ``memory``, ``cores``, ``processes``."""
+    """One word or two: ``sandbox``, ``uid``, ``abstract sockets``, ``memory``."""
     enforced: bool
     sentence: str
 
@@ -42,8 +42,29 @@ def describe_enforcement(host: Host, problem: str, cgroups: Cgroups) -> list[Enf
         Enforcement("sandbox", not problem, problem or "each workload sees its own home, processes and files only"),
         uid_enforcement(host),
         system_calls(),
+        abstract_sockets(host),
+        NETWORK,
         *(limit_enforcement(cgroups, *row) for row in LIMITS),
     ]
+
+
+NETWORK = Enforcement(
+    "network",
+    False,
+    "sessions share the network of this machine: a port that a program opens in one can be reached from all others",
+)
+
+
+def abstract_sockets(host: Host) -> Enforcement:
+    """Whether abstract Unix sockets of others are out of reach."""
+    if host.own_abstract_sockets:
+        return Enforcement("abstract sockets", True, "a session reaches no abstract Unix socket but its own")
+    return Enforcement(
+        "abstract sockets",
+        False,
+        "abstract Unix sockets of this machine and of other sessions can be reached: that needs Linux 6.12 or newer "
+        "with Landlock, and a bubblewrap that is not setuid",
+    )
 
 
 LIMITS = (

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import jupyterhub_aiinfn
 
+SYSTEM = (Path("/"), Path("/usr"))
+"""Every sandbox has /usr, and the whole machine is never meant (an interpreter in /bin is one of /usr)."""
+
 
 def environment_trees(prefix: Path) -> list[Path]:
     """The trees of a virtual environment: itself, the interpreter it was made from, and what its Jupyter data links to.
@@ -17,7 +20,7 @@ def environment_trees(prefix: Path) -> list[Path]:
     trees = {prefix, *base_prefixes(prefix), *linked(prefix)}
     if any(prefix.glob("lib/python*/site-packages/*.pth")):
         trees.add(Path(jupyterhub_aiinfn.__file__).resolve().parent)
-    return sorted(tree for tree in trees if not str(tree).startswith("/usr/") and tree != Path("/usr"))
+    return sorted(tree for tree in trees if not str(tree).startswith("/usr/") and tree not in SYSTEM)
 
 
 def base_prefixes(prefix: Path) -> Iterator[Path]:

@@ -35,6 +35,8 @@ class Plan:
     memory_events: str | None = None
     """The cgroup's file that counts kills for want of memory."""
     memory_sentence: str = ""
+    own_abstract_sockets: bool = False
+    """Whether abstract sockets of others must be out of reach."""
 
     def as_json(self) -> bytes:
         """What the runner reads from stdin."""

@@ -76,6 +76,10 @@ class Runner:
         self.write_started(None)
         if os.access(f"{self.folder}/ended", os.F_OK):  # somebody gave this start up
             raise StartFailure("the start was given up before it began")
+        if self.plan["own_abstract_sockets"]:
+            from .landlock import scope_abstract_sockets
+
+            scope_abstract_sockets()
         block_read, block = os.pipe()
         guard = Guard()
         pid = read_info(self.spawn(block_read), self.log)

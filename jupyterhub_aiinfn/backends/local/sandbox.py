@@ -2,16 +2,20 @@
 
 As root, bubblewrap keeps few capabilities, only to enter the home and to let ``setpriv`` change to the person's own
 uid; the program itself has none. As an ordinary user everything happens in a user namespace, and people share that
-user's uid. The network is the host's (loopback): what listens there must ask for authentication.
+user's uid. The network is the host's (loopback): what listens there must ask for authentication. Abstract Unix sockets
+belong to the network too; Landlock keeps them apart where the kernel can.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+
+from .landlock import can_scope
 
 INFO_FD, BLOCK_FD, SECCOMP_FD, PASSWD_FD, GROUP_FD = 60, 61, 62, 63, 64
 """Descriptors that the runner opens for bubblewrap; the program inside inherits none of them."""
@@ -52,19 +56,23 @@ class Host:
     """Folders below them that are masked."""
     disable_userns: bool = False
     """Whether this bubblewrap (0.8 or newer, not root) can forbid further user namespaces."""
+    own_abstract_sockets: bool = False
+    """Whether the kernel can keep abstract sockets of sessions apart, and bubblewrap works without new privileges."""
 
     @classmethod
     def discover(cls, *, as_root: bool, version: str) -> Host:
         """This machine; ``version`` is what ``bwrap --version`` prints."""
         tops = [Path(name) for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")]
+        bwrap = shutil.which("bwrap") or "bwrap"
         return cls(
-            bwrap=shutil.which("bwrap") or "bwrap",
+            bwrap=bwrap,
             setpriv=shutil.which("setpriv") or "/usr/bin/setpriv",
             as_root=as_root,
             links=tuple((str(top), str(top.readlink())) for top in tops if top.is_symlink()),
             trees=("/usr", *(str(top) for top in tops if top.is_dir() and not top.is_symlink())),
             private=("/etc/ssl/private",) if Path("/etc/ssl/private").exists() else (),
             disable_userns=not as_root and bwrap_version(version) >= (0, 8),
+            own_abstract_sockets=can_scope() and (as_root or not is_setuid(bwrap)),
         )
 
 
@@ -72,6 +80,14 @@ def bwrap_version(text: str) -> tuple[int, ...]:
     """``bubblewrap 0.8.0`` as (0, 8, 0); empty for anything else."""
     found = re.search(r"(\d+)\.(\d+)(?:\.(\d+))?", text)
     return tuple(int(part or 0) for part in found.groups()) if found else ()
+
+
+def is_setuid(program: str) -> bool:
+    """Whether the program gains rights when an ordinary user starts it (bubblewrap on old systems)."""
+    try:
+        return bool(Path(program).stat().st_mode & stat.S_ISUID)
+    except OSError:
+        return False
 
 
 @dataclass(frozen=True)
@@ -83,12 +99,23 @@ class Occupant:
     uid: int
     """User and group id outside and inside."""
     home: Path
-    """The home on the host; inside it is ``/home/<name>``."""
+    """The home on the host."""
+    homes: str = "/home"
+    """The folder in which the home is inside."""
 
     @property
     def inner_home(self) -> str:
         """Where the home is inside."""
-        return f"/home/{self.name}"
+        return f"{self.homes}/{self.name}"
+
+    def beside(self, trees: Iterable[Path]) -> Occupant:
+        """The same person, with a home that holds none of the trees.
+
+        The platform may be installed below ``/home/alice`` and have a person of that name: the mount points would be
+        made in the person's own home, with the rights of the platform and wherever a link of theirs leads.
+        """
+        taken = any(tree.is_relative_to(self.inner_home) for tree in trees)
+        return replace(self, homes="/people") if taken else self
 
     @property
     def passwd(self) -> str:
@@ -121,7 +148,7 @@ def sandbox_command(
     when they lie inside a readable tree; a readable tree inside a hidden folder is visible. ``devices`` are paths of
     /dev.
     """
-    trees = sorted({path for path in readable if not str(path).startswith("/usr/")})
+    trees = shown_trees(readable)
     masks = sorted(set(hidden))
     inside = [tree for tree in trees if any(tree.is_relative_to(mask) for mask in masks)]
     outside = [tree for tree in trees if tree not in inside]
@@ -130,7 +157,7 @@ def sandbox_command(
         *system_mounts(host),
         *home_mounts(occupant),
         *tree_mounts(outside),
-        *mask_mounts(masks, outside),
+        *mask_mounts(masks, [*outside, *map(Path, host.trees), *(Path("/etc", name) for name in ETC)]),
         *tree_mounts(inside),
         *(word for device in devices for word in ("--dev-bind-try", device, device)),
         *("--remount-ro", "/"),
@@ -138,6 +165,11 @@ def sandbox_command(
         *(become(host, occupant) if host.as_root else ()),
         *command,
     ]
+
+
+def shown_trees(readable: Iterable[Path]) -> list[Path]:
+    """The trees that are bound beside the system's own."""
+    return sorted({path for path in readable if not str(path).startswith("/usr/")})
 
 
 def job_command(command: Sequence[str], *, host: Host) -> list[str]:

@@ -14,7 +14,7 @@ from jupyterhub_aiinfn.model.tickets import MAX_LENGTH, StartTicket, read_ticket
 from jupyterhub_aiinfn.service.context import Context, context_of
 from jupyterhub_aiinfn.service.database.tables import WaiterRow
 from jupyterhub_aiinfn.service.identity.browser import COOKIE
-from jupyterhub_aiinfn.service.identity.gate import LoginNeeded, PageCaller
+from jupyterhub_aiinfn.service.identity.gate import LoginNeeded, PageCaller, confirmed
 from jupyterhub_aiinfn.service.pages import page
 from jupyterhub_aiinfn.service.settings import PREFIX
 
@@ -35,6 +35,8 @@ async def arrive(
 ) -> Response:
     """Take the hub's ticket from the person who asked for the start, and show the start that it makes."""
     read = read_ticket(context.settings.ticket_key, ticket, now=time.time())
+    if await context.waiters.by_ticket(read.id) is None:
+        caller = await confirmed(request)  # what follows is a change, though a browser can only come with a GET
     if read.bearer != caller.name:
         await other_person(request, context, ticket, again=again)
     row = await accept(context, read)

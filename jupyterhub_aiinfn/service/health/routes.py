@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Security
 from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily
 from starlette.responses import Response
@@ -15,7 +15,7 @@ from jupyterhub_aiinfn import __version__
 from jupyterhub_aiinfn.api.people import Health
 from jupyterhub_aiinfn.errors import ServiceError
 from jupyterhub_aiinfn.service.context import Context, context_of
-from jupyterhub_aiinfn.service.identity.gate import ReaderOrHub
+from jupyterhub_aiinfn.service.identity.gate import TOKEN, ReaderOrHub
 from jupyterhub_aiinfn.service.settings import PREFIX
 
 from .metrics import gauge, workload_gauge
@@ -40,7 +40,12 @@ async def health(context: ContextDependency) -> Health:
     )
 
 
-@router.get(f"{PREFIX}/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    f"{PREFIX}/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    dependencies=[Security(TOKEN)],
+)
 async def metrics(context: ContextDependency, caller: ReaderOrHub) -> Response:
     """For Prometheus; needs a token with the scope ``read:metrics``, or the internal token."""
     if "read:metrics" not in caller.identity.scopes:

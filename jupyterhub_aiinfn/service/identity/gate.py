@@ -7,6 +7,7 @@ from typing import Annotated
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
+from fastapi.security import HTTPBearer
 
 from jupyterhub_aiinfn.errors import ServiceError
 from jupyterhub_aiinfn.service.context import Context, context_of
@@ -15,6 +16,12 @@ from .browser import COOKIE, HUB_COOKIE
 from .caller import Caller, HubIdentity
 from .tokens import token_of, unauthorized
 
+TOKEN = HTTPBearer(
+    auto_error=False,
+    scheme_name="hub token",
+    description="A token of the hub with the scope access:services!service=aiinfn; `token …` is taken as `Bearer …`.",
+)
+"""Says in the OpenAPI document how a program comes in; :func:`caller_of` decides. Browsers come with a cookie."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 FORM = "application/x-www-form-urlencoded"
 
@@ -45,6 +52,20 @@ async def page_caller(request: Request) -> Caller:
     caller = await by_cookie(request)
     if caller is None:
         raise LoginNeeded(str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""))
+    return caller
+
+
+async def confirmed(request: Request) -> Caller:
+    """Like :func:`page_caller`, but the hub has said so just now: for a GET that changes something.
+
+    A ticket that the hub signed for this very person stands for the CSRF token. :class:`HubDown` while the hub is away.
+    """
+    if "authorization" in request.headers:
+        return await by_token(context_of(request), token_of(request.headers["authorization"]), change=True)
+    cookies = request.cookies
+    caller = await context_of(request).browsers.find(cookies.get(COOKIE, ""), cookies.get(HUB_COOKIE, ""), change=True)
+    if caller is None:
+        raise LoginNeeded(f"{request.url.path}?{request.url.query}")
     return caller
 
 

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from jupyterhub_aiinfn.backends.local.backend import places_of
 from jupyterhub_aiinfn.backends.local.cgroups import Cgroups, Limits
+from jupyterhub_aiinfn.backends.local.interpreters import environment_trees
 from jupyterhub_aiinfn.backends.local.sandbox import Host, Occupant, bwrap_version, job_command, sandbox_command
 from jupyterhub_aiinfn.backends.local.seccomp import ARCHITECTURES, seccomp_program
 
@@ -67,6 +69,33 @@ def test_the_state_folder_is_masked_inside_a_readable_tree() -> None:
     ]
     assert follows(words, "--tmpfs", "/srv/state")
     assert order == sorted(order)
+
+
+def test_the_state_folder_is_masked_inside_the_systems_own_trees() -> None:
+    for place in ("/usr/local/platform", "/etc/ssl/platform"):
+        assert follows(command(hidden=[Path(place)]), "--tmpfs", place)
+
+
+def test_the_state_folder_is_found_behind_links(tmp_path: Path) -> None:
+    (tmp_path / "data" / "state").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    found = places_of(tmp_path / "data" / "state", [tmp_path / "link"])
+    assert found == {tmp_path / "data" / "state", tmp_path / "link" / "state"}
+
+
+def test_no_tree_is_mounted_below_the_home() -> None:
+    """There bubblewrap would make the mount point with the platform's rights, where a link of the person leads."""
+    trees = [Path("/home/alice/platform/.venv")]
+    moved = ALICE.beside(trees)
+    assert moved.inner_home == "/people/alice"
+    assert "alice:/people/alice:" in moved.passwd
+    assert ALICE.beside([Path("/home/bob/platform"), Path("/opt")]) == ALICE
+
+
+def test_the_whole_machine_is_never_a_tree(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "pyvenv.cfg").write_text("home = /bin\n")
+    assert environment_trees(tmp_path) == [tmp_path]
 
 
 def test_what_is_not_shown_needs_no_mask() -> None:
