@@ -14,7 +14,7 @@ from tornado.web import HTTPError
 from traitlets import default
 
 from .people import People
-from .throttle import Throttle
+from .throttle import Throttle, Throttled
 
 MAX_NAME, MAX_PASSWORD = 63, 1024
 MAX_WAITING = 300
@@ -118,9 +118,13 @@ class PasswordAuthenticator(Authenticator):
     async def _is_password(self, name: str, password: str, address: str) -> bool:
         if self._waiting >= MAX_WAITING:
             raise HTTPError(429, "Too many people are logging in at this moment; try again in a minute.")
+        try:
+            wait = self._throttle.begin(name, address)
+        except Throttled:
+            raise HTTPError(429, "Too many logins with this name have failed; try again in a minute.") from None
         self._waiting += 1
         try:
-            await asyncio.sleep(self._throttle.begin(name, address))
+            await asyncio.sleep(wait)
             loop = asyncio.get_running_loop()
             right = await loop.run_in_executor(self._threads, self.people.verify, name, password)
         finally:
@@ -137,4 +141,9 @@ def _is_login_of(handler: Any, user: Any) -> bool:
 
 
 def _address(handler: Any) -> str:
-    return str(getattr(getattr(handler, "request", None), "remote_ip", None) or "unknown")
+    """Where the request comes from, as our proxy says it: it appends to what a client may have claimed itself."""
+    request = getattr(handler, "request", None)
+    if request is None:
+        return "unknown"
+    forwarded = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    return str(forwarded or request.remote_ip or "unknown")

@@ -144,6 +144,9 @@ class Person:
         self.page.locator(".jp-LauncherCard", has_text=kernel).first.click()
         self.page.wait_for_selector(".jp-Notebook .cm-content")
         expect(self.page.locator(".jp-Toolbar-kernelName").first).to_contain_text(kernel, timeout=60_000)
+        # JupyterLab drops a cell that is run before the kernel is there, without a word
+        idle = re.compile(rf"{re.escape(kernel)} \| Idle")
+        expect(self.page.locator("#jp-main-statusbar")).to_contain_text(idle, timeout=60_000)
 
     def run_cell(self, code: str) -> None:
         """Type into the last cell and press Shift+Enter."""

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from jupyterhub_aiinfn.hub.people import People
-from jupyterhub_aiinfn.hub.throttle import LONGEST_DELAY, MAX_KEYS, Throttle
 from jupyterhub_aiinfn.values import load_values
 
 from .running_hub import PASSWORD, RunningHub
@@ -109,30 +108,21 @@ def test_a_login_ends_without_another_one(make_hub: Callable[..., RunningHub]) -
     assert browser.get("/hub/home").status_code == 302
 
 
-def test_failures_are_slowed_by_name_and_by_address() -> None:
-    now = [0.0]
-    throttle = Throttle(lambda: now[0])
-    delays = [throttle.begin("alice", f"10.0.0.{n}") for n in range(12)]
-    assert delays[:3] == [0.0, 0.0, 0.0]
-    assert delays[3] > 0
-    assert delays == sorted(delays)
-    assert delays[-1] == LONGEST_DELAY
-    by_address = [throttle.begin(f"n{n}", "10.9.9.9") for n in range(60)]
-    assert by_address[30] == 0.0
-    assert by_address[-1] > 0
-    now[0] += 3600
-    assert throttle.begin("alice", "10.0.0.1") == 0.0
+def test_failed_logins_are_slowed_by_the_hub_one_by_one(make_hub: Callable[..., RunningHub]) -> None:
+    hub = make_hub()
 
+    def guess(number: int) -> tuple[int, float]:
+        begun = time.monotonic()
+        status = hub.browser().sign_in("carol", f"wrong password {number}").status_code
+        return status, time.monotonic() - begun
 
-def test_success_forgives_and_memory_is_bounded() -> None:
-    throttle = Throttle(lambda: 0.0)
-    for _ in range(8):
-        throttle.begin("alice", "a")
-    throttle.succeeded("alice", "a")
-    assert throttle.begin("alice", "a") == 0.0
-    for n in range(MAX_KEYS):
-        throttle.begin(f"n{n}", f"a{n}")
-    assert len(throttle) <= MAX_KEYS
+    with ThreadPoolExecutor(12) as threads:
+        found = sorted(threads.map(guess, range(12)), key=lambda one: one[1])
+    assert {status for status, _ in found} == {403, 429}
+    guesses = [seconds for status, seconds in found if status == 403]
+    assert len(guesses) <= 8, "as many at once are not as many guesses"
+    assert max(guesses) > 7
+    assert max(seconds for status, seconds in found if status == 429) < 5, "refused at once"
 
 
 def test_the_database_is_closed_to_others(hub: RunningHub) -> None:
