@@ -17,6 +17,7 @@ from typing import Any, Self
 import httpx
 import psutil
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from jupyterhub_aiinfn.backends.local.installation import default_cache
 
@@ -74,6 +75,10 @@ class Server:
     def cpu_seconds(self) -> float:
         """CPU seconds of all its processes since they began."""
         return processes.cpu_seconds(self.pid, self.folder)
+
+    def service_requests(self) -> int | None:
+        """Requests that the platform service has answered since it began; None when there is none or it is silent."""
+        return None
 
     def login(self, name: str) -> httpx.Client:
         """A logged-in browser without a screen."""
@@ -162,6 +167,18 @@ class Platform(Server):
         found = processes.find(self.pid, "local_config.py")
         assert found is not None, "the hub does not run"
         return found.pid
+
+    def service_requests(self) -> int | None:
+        token = (self.state / "secrets" / "internal-token").read_text().strip()
+        port = json.loads((self.state / "supervisor.json").read_text())["service_port"]
+        address = f"http://127.0.0.1:{port}/services/aiinfn/metrics"
+        try:
+            answer = httpx.get(address, headers={"Authorization": f"token {token}"}, timeout=3)
+        except httpx.HTTPError:
+            return None
+        samples = (one for family in text_string_to_metric_families(answer.text) for one in family.samples)
+        requests = (one for one in samples if one.name == "aiinfn_requests_total")
+        return int(sum(one.value for one in requests if not one.labels["route"].endswith("/metrics")))
 
     def service(self) -> psutil.Process | None:
         """The process of the platform service."""

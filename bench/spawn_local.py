@@ -58,10 +58,8 @@ def what_ran(platform: servers.Platform) -> tuple[list[str], dict[str, str]]:
     files = platform.state.glob("workloads/*/spec*")
     specs = [json.loads(file.read_text()) for file in sorted(files, key=lambda file: file.stat().st_mtime)]
     newest = [spec.get("spec", spec) for spec in specs][-1]
-    environment = {
-        k: v for k, v in newest["environment"].items() if not k.startswith(("JUPYTERHUB_", "HOME", "USER", "PATH"))
-    }
-    return [part for part in newest["command"] if "/home/" not in part], environment
+    environment = {name: value for name, value in newest["environment"].items() if not name.startswith(SANDBOX_ONLY)}
+    return list(newest["command"]), environment
 
 
 def _side(server: servers.Server, options: Mapping[str, str]) -> Side:

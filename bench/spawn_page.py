@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from prometheus_client.parser import text_string_to_metric_families
 
 from . import processes, servers
 from .figures import Figure, compared, percentile
@@ -78,8 +79,12 @@ class View:
     """Times of a trivial request to the hub, sent all the while."""
     idle_probes: list[float] = field(default_factory=list)
     """The same without viewers: what the machine does to them."""
+    blocked: int = 0
+    """How often the hub's loop was held for more than 50 ms while the viewers looked, as the hub itself measured it."""
     connects: float = 0.0
     """Outgoing connections of the hub a page view, beyond those that it makes without viewers; at least 0."""
+    asked: float | None = None
+    """Requests that the service got a page view; None where it does not answer."""
 
 
 def run() -> list[Figure]:
@@ -89,10 +94,11 @@ def run() -> list[Figure]:
     with servers.Platform(values()) as platform:
         _fill(platform)
         clients = [platform.login(_person(SESSIONS + n)) for n in range(VIEWERS)]
+        chief = platform.api("chief")
         for state, arrange in (("up", _leave), ("down", _keep_down), ("hanging", _hang)):
             with arrange(platform):
                 time.sleep(3)  # the hub notices that its subscription is gone
-                found = _look(platform, clients)
+                found = _look(platform, clients, chief)
             print(f"  service {state}: p95 {percentile(found.pages, 0.95):.4f} s", flush=True)
             figures += _figures(state, found, stock)
     return figures
@@ -111,7 +117,11 @@ def _figures(state: str, found: View, stock: View) -> list[Figure]:
     connects = Figure(
         f"outgoing connections a view, service {state}", round(found.connects, 4), "1", round(stock.connects, 4)
     )
-    return [p95("pages"), p95("burst"), p95("probes"), longest("probes"), longest("idle_probes"), connects]
+    figures = [p95("pages"), p95("burst"), p95("probes"), longest("probes"), longest("idle_probes"), connects]
+    figures.append(Figure(f"loop held > 50 ms, service {state}", found.blocked, "times", stock.blocked))
+    if found.asked is not None:
+        figures.append(Figure(f"requests to the service a view, service {state}", found.asked, "1"))
+    return figures
 
 
 WORDS = {
@@ -125,7 +135,7 @@ WORDS = {
 def _stock() -> View:
     with servers.BareHub(extra=STOCK_FORM) as bare:
         clients = [bare.login(_person(n)) for n in range(VIEWERS)]
-        return _look(bare, clients)
+        return _look(bare, clients, bare.api("chief"))
 
 
 def _person(number: int) -> str:
@@ -199,15 +209,34 @@ def _keep_down(platform: servers.Platform) -> Iterator[None]:
 # The viewers
 
 
-def _look(server: servers.Server, clients: list[httpx.Client]) -> View:
+def _look(server: servers.Server, clients: list[httpx.Client], chief: httpx.Client) -> View:
     found = View()
     for client in clients:
         client.get("/hub/spawn").raise_for_status()
     found.idle_probes = asyncio.run(_watched(server, None, SECONDS))
+    held, asked = _times_held(chief), server.service_requests()
     found.probes = asyncio.run(_watched(server, (clients, found), SECONDS))
+    found.blocked = _times_held(chief) - held
+    if asked is not None and (now := server.service_requests()) is not None:
+        found.asked = round((now - asked) / len(found.pages), 4)
     asyncio.run(_burst(clients, found))
     found.connects = _connects_a_view(server, clients)
     return found
+
+
+def _times_held(chief: httpx.Client) -> int:
+    """Turns of the hub's loop that came more than 50 ms late.
+
+    JupyterHub measures its own loop: a tick is due every 50 ms (``jupyterhub_event_loop_interval_seconds``).
+    """
+    text = chief.get(str(chief.base_url).removesuffix("api/") + "metrics").raise_for_status().text
+    counts = {
+        sample.labels["le"]: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == "jupyterhub_event_loop_interval_seconds_bucket"
+    }
+    return int(counts["+Inf"] - counts["0.1"])
 
 
 def _connects_a_view(server: servers.Server, clients: list[httpx.Client]) -> float:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import socket
 
+from jupyterhub_aiinfn.backends.local.listening import root_has_ports
 from jupyterhub_aiinfn.errors import StateError
 
 OWN_RANGE = range(20000, 32000)
 """Where free ports are looked for: below the ports that the kernel gives to outgoing connections, so that none of
 these takes a port of a process that is being restarted. The bounds are arbitrary."""
+ROOT_RANGE = range(675, 873)
+"""The same for ports that only root can take: no session can be there when a part of the platform is started again.
+The bounds are arbitrary; no service that is common on servers is between them."""
 ATTEMPTS = 200
 
 
@@ -20,11 +24,15 @@ def check_free(host: str, port: int) -> None:
         raise StateError(f"port {port} of {host} cannot be used: {problem}; choose another with --port, or --port 0")
 
 
-def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+def free_internal_ports(count: int) -> list[int]:
+    """Ports of loopback for the parts of the platform: such as only root can take, where that helps."""
+    return free_ports(count, within=ROOT_RANGE if root_has_ports() else OWN_RANGE)
+
+
+def free_ports(count: int, host: str = "127.0.0.1", within: range = OWN_RANGE) -> list[int]:
     """As many different ports on which nothing listens at this moment."""
     found: list[int] = []
-    candidates = random.sample(OWN_RANGE, ATTEMPTS)
-    for port in candidates:
+    for port in random.sample(within, min(ATTEMPTS, len(within))):
         if _problem(host, port) is None:
             found.append(port)
         if len(found) == count:

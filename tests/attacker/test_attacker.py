@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jupyterhub_aiinfn.backends.local.landlock import can_scope
+from jupyterhub_aiinfn.backends.local.listening import root_has_ports
 
 from .conftest import ORDINARY_UID, ROOT, Platform
 
@@ -40,9 +41,10 @@ def test_what_is_not_enforced_is_said(platform: Platform) -> None:
     assert said["uid"][0] is platform.as_root
     assert ("share the uid" in said["uid"][1]) is not platform.as_root
     assert not said["network"][0]
+    assert said["ports"][0] is (platform.as_root and root_has_ports())
     assert said["abstract sockets"][0] is can_scope()
     limits = {"memory", "cores", "processes"}
-    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", *limits}
+    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", "ports", *limits}
 
 
 def test_a_fork_bomb_ends_with_its_session(platform: Platform) -> None:

@@ -6,6 +6,7 @@ import subprocess
 from dataclasses import dataclass
 
 from .cgroups import Cgroups
+from .listening import root_has_ports
 from .sandbox import Host
 from .seccomp import seccomp_program
 
@@ -44,6 +45,7 @@ def describe_enforcement(host: Host, problem: str, cgroups: Cgroups) -> list[Enf
         system_calls(),
         abstract_sockets(host),
         NETWORK,
+        ports_of_the_platform(),
         *(limit_enforcement(cgroups, *row) for row in LIMITS),
     ]
 
@@ -53,6 +55,18 @@ NETWORK = Enforcement(
     False,
     "sessions share the network of this machine: a port that a program opens in one can be reached from all others",
 )
+
+
+def ports_of_the_platform() -> Enforcement:
+    """Whether a session can listen where hub or service should, while these are being started again."""
+    if root_has_ports():
+        return Enforcement("ports", True, "no session can take the ports of hub, service and the proxy's API")
+    return Enforcement(
+        "ports",
+        False,
+        "a session could take a port of the platform while that part is being started again (it is ended when it is "
+        "found there): run the platform as root, where the ports below 1024 are root's alone",
+    )
 
 
 def abstract_sockets(host: Host) -> Enforcement:

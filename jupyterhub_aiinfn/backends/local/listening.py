@@ -17,6 +17,17 @@ REACHED_BY_LOOPBACK = frozenset(
 """Local addresses (as little-endian machines print them) whose sockets a connection to 127.0.0.1 can reach."""
 
 
+UNPRIVILEGED = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+
+
+def root_has_ports() -> bool:
+    """Whether this process is root and the ports below 1024 are root's alone (in some containers they are not)."""
+    try:
+        return os.geteuid() == 0 and int(UNPRIVILEGED.read_text()) >= 1024
+    except (OSError, ValueError):
+        return False
+
+
 class Listener(NamedTuple):
     """A socket that accepts connections."""
 
