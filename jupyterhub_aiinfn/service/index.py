@@ -26,6 +26,7 @@ async def index(context: Annotated[Context, Depends(context_of)], caller: PageCa
         "index.html",
         caller,
         projects=projects_of_caller(context, caller),
+        titles={key: project.name or key for key, project in context.values.projects.items()},
         sessions=visible(context, caller).sessions,
         starts=[await view(context, row) for row in await context.waiters.waiting_of(caller.name)],
         availability=context.watch.snapshot.availability,

@@ -266,6 +266,39 @@ def test_the_servers_own_token_opens_nothing_else(scene: Scene) -> None:
     assert in_session(scene.bob, HERE / "network.py", given=json.dumps(given))["breaches"] == []
 
 
+def test_the_service_reads_from_the_token_which_session_calls(scene: Scene) -> None:
+    """Not from anything that the caller says."""
+    address = f"{scene.platform.url}/services/aiinfn/api/v1/me"
+    for token, session in ((scene.bob.server_variables["JUPYTERHUB_API_TOKEN"], ""), (scene.bob.token, None)):
+        headers = {"Authorization": f"token {token}", "X-Server-Name": "another"}
+        me = httpx.get(address, params={"server_name": "another", "name": "alice"}, headers=headers).json()
+        assert (me["name"], me["server_name"]) == ("bob", session)
+
+
+def test_the_hub_gives_no_login_without_pkce(scene: Scene) -> None:
+    with scene.platform.login("carol") as carol:
+        question = {
+            "client_id": "service-aiinfn",
+            "response_type": "code",
+            "redirect_uri": "/services/aiinfn/oauth_callback",
+            "state": "x" * 32,
+        }
+        answer = carol.client.get("/hub/api/oauth2/authorize", params=question, follow_redirects=False)
+        assert "code=" not in answer.headers.get("location", "")
+        assert answer.status_code == 400 or "error=invalid_request" in answer.headers["location"]
+
+
+def test_a_logout_at_the_hub_ends_the_session_at_the_service(scene: Scene) -> None:
+    with scene.platform.login("carol") as carol:
+        page = carol.client.get("/services/aiinfn/")
+        assert (page.status_code, page.url.path) == (200, "/services/aiinfn/")
+        cookie = {"aiinfn-session": carol.client.cookies["aiinfn-session"]}
+        me = "/services/aiinfn/api/v1/me"
+        assert carol.client.get(me).json()["name"] == "carol"
+        carol.client.get("/hub/logout")
+        assert httpx.get(f"{scene.platform.url}{me}", cookies=cookie).status_code == 401
+
+
 def test_secrets_are_in_no_file_and_no_command_line(scene: Scene) -> None:
     state = scene.platform.state
     seen = []

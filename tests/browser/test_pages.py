@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.platform import RunningPlatform
+from tests.platform import RunningPlatform, traversable_folder
 
 from .conftest import MakePerson
 from .person import START_SECONDS, Person
@@ -44,6 +47,70 @@ def test_axe_finds_nothing_in_our_pages(
         found[path] = [one for one in alice.violations() if one.split(":")[0] not in UPSTREAM.get(path, [])]
     alice.errors = [error for error in alice.errors if "404" not in error]  # the start that does not exist
     assert {path: list_ for path, list_ in found.items() if list_} == {}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_axe_finds_nothing_where_a_session_starts_and_where_people_log_out(
+    theme: Any, person: MakePerson, platform: RunningPlatform, results: Path
+) -> None:
+    alice = person("alice", platform, color_scheme=theme)
+    page = alice.page
+    alice.log_in()
+    alice.choose("python")
+    page.route("**/server/progress*", lambda route: route.abort())  # the page would go on to the session by itself
+    alice.press_start()
+    page.wait_for_url("**/hub/spawn-pending/alice**")
+    expect(page.get_by_role("heading", name="Your session is starting")).to_be_visible()
+    page.screenshot(path=str(results / f"spawn-pending-{theme}.png"))
+    assert alice.violations() == []
+    alice.errors = [error for error in alice.errors if "ERR_FAILED" not in error]  # the progress that was held back
+    alice.stop_by_api()
+    alice.go("/services/aiinfn/logout")
+    page.get_by_role("button", name="Log out of the platform's pages").click()
+    expect(page.get_by_role("heading", name="Logged out")).to_be_visible()
+    assert alice.violations() == []
+
+
+BROKEN_SERVER = """#!/bin/sh
+echo 'it begins'
+echo 'OSError: [Errno 28] <No space> left on device' >&2
+exit 3
+"""
+
+
+@pytest.fixture(scope="module")
+def broken(built: None) -> Iterator[RunningPlatform]:
+    """A platform whose Jupyter server exits at once."""
+    folder = traversable_folder()
+    (folder / "bin").mkdir()
+    program = folder / "bin" / "python"
+    program.write_text(BROKEN_SERVER)
+    for path in (folder / "bin", program):
+        path.chmod(0o755)
+    with RunningPlatform.start(environment={"AIINFN_LAB_PREFIX": str(folder)}) as running:
+        yield running
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_session_that_exits_at_once_says_its_last_lines(
+    theme: Any, person: MakePerson, broken: RunningPlatform, results: Path
+) -> None:
+    alice = person("alice", broken, color_scheme=theme)
+    alice.log_in()
+    alice.choose("python")
+    begun = time.monotonic()
+    alice.press_start()
+    alert = alice.page.locator(".spawn-error-msg")
+    expect(alert).to_contain_text("the session ended before it answered: it exited with code 3", timeout=20_000)
+    assert time.monotonic() - begun < 10
+    expect(alert).to_contain_text("OSError: [Errno 28] <No space> left on device")
+    alice.page.screenshot(path=str(results / f"last-lines-{theme}.png"))
+    assert alice.violations() == []
+    alice.errors = [error for error in alice.errors if "status of 500" not in error]  # said in words, as seen
+    alice.go("/hub/home")
+    expect(alice.page.locator("#aiinfn-last-end")).to_contain_text("it exited with code 3")
+    assert alice.violations() == []
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -1,5 +1,6 @@
 """One platform that runs: what it tells, what it restarts, what it keeps to itself."""
 
+import html
 import json
 import os
 import socket
@@ -198,6 +199,22 @@ def test_a_killed_runner_or_server_is_noticed_and_another_session_starts(running
         answer = alice.start(**CHOICE)
         assert answer.status_code in (201, 202), answer.text
         alice.wait_ready(seconds=120)
+
+
+def test_a_killed_jupyter_server_is_noticed_and_said(running: RunningPlatform) -> None:
+    with running.login("alice") as alice:
+        if (alice.server() or {}).get("ready") is not True:
+            alice.start(**CHOICE)
+            alice.wait_ready(seconds=120)
+        (runner,) = running.runners()
+        below = _descendants(runner.pid)
+        (server,) = [one for one in below if b"jupyterhub.singleuser" in Path(f"/proc/{one.pid}/cmdline").read_bytes()][
+            -1:
+        ]
+        assert server.send(9)
+        wait_until(lambda: not any(one.alive() for one in below), what="something of the session runs on")
+        wait_until(lambda: not (alice.server() or {}).get("ready"), what="the hub did not notice")
+        assert "it was ended by signal 9" in html.unescape(alice.client.get("/hub/home").text)
 
 
 def _descendants(pid: int) -> list[ProcessIdentity]:

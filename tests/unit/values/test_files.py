@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jupyterhub_aiinfn.errors import ValuesError
 from jupyterhub_aiinfn.values import load_values, parse_values, values_hash
 from jupyterhub_aiinfn.values.base import format_duration, parse_duration
 from jupyterhub_aiinfn.values.scalars import AmbiguousScalar, read_plain
@@ -41,6 +43,23 @@ def test_the_schema_takes_our_files_and_refuses_unknown_keys() -> None:
         assert not [error for error in validator.iter_errors(data) if error.validator == "additionalProperties"]
         data["profils"] = {}
         assert [error for error in validator.iter_errors(data) if error.validator == "additionalProperties"]
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"profiles": {"GPU": {"imag": "x", "sizs": 7}}},
+        {"identity": {"users": {"Alice": {"gruops": 3}}}},
+        {"projects": {"one": {"at_most": {"Not a key": 1}}}},
+        {"storage": {"home": {"path": "nobody"}}},
+    ],
+)
+def test_the_schema_refuses_keys_and_patterns_that_the_check_refuses(part: dict[str, Any]) -> None:
+    data = yaml.load(FILES[0].read_text("utf-8"), Loader=yaml.SafeLoader) | part
+    validator = jsonschema.Draft202012Validator(json.loads(values_schema()))
+    assert list(validator.iter_errors(data))
+    with pytest.raises(ValuesError):
+        parse_values(yaml.safe_dump(data), "x")
 
 
 def test_every_field_is_described_in_the_schema() -> None:
