@@ -1,4 +1,4 @@
-"""What the user's Jupyter server loads: it tells the browser which session this is."""
+"""What the user's Jupyter server loads: it tells the browser which session this is, and has it save before the end."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
     from .handlers import routes
+    from .stopping import Stopping
 
-    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"]))
+    stopping = Stopping(server_app)
+    stopping.install()
+    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
     server_app.log.info("jupyterhub_aiinfn is loaded")

@@ -1,3 +1,4 @@
+import { savingPlugin } from './saving/plugin';
 import { sessionPlugin } from './session/plugin';
 
-export default [sessionPlugin];
+export default [sessionPlugin, savingPlugin];

@@ -11,13 +11,31 @@ export async function get<T>(
   path: string,
   settings: ServerConnection.ISettings = ServerConnection.makeSettings()
 ): Promise<T> {
+  const response = await request(path, {}, settings);
+  return (await response.json()) as T;
+}
+
+/** Send JSON to `aiinfn/api/<path>`, which answers nothing; rejects as `get` does. */
+export async function post(
+  path: string,
+  body: unknown,
+  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+): Promise<void> {
+  await request(path, { method: 'POST', body: JSON.stringify(body) }, settings);
+}
+
+async function request(
+  path: string,
+  init: RequestInit,
+  settings: ServerConnection.ISettings
+): Promise<Response> {
   const url = URLExt.join(settings.baseUrl, 'aiinfn', 'api', path);
-  const response = await ServerConnection.makeRequest(url, {}, settings);
+  const response = await ServerConnection.makeRequest(url, init, settings);
   if (!response.ok) {
     throw new ServerConnection.ResponseError(
       response,
       `${url} answered ${response.status}`
     );
   }
-  return (await response.json()) as T;
+  return response;
 }

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,27 @@ def test_a_newcomer_from_the_first_login_to_the_second_day(
         with RunningPlatform.start(values=values, arguments=arguments, folder=platform.folder) as again:
             assert again.password("alice") == first_password
             second_day(person("alice", again))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_what_is_typed_and_not_saved_is_saved_when_the_platform_stops(
+    built: None, person: MakePerson, results: Path
+) -> None:
+    with RunningPlatform.start(values=ROOT / "config" / "local.yaml") as platform:
+        alice = person("alice", platform)
+        alice.log_in()
+        alice.start("python")
+        alice.new_notebook("Python")
+        alice.run_cell("# typed at the last moment")
+        home = platform.state.home("user-alice")
+        assert "last moment" not in (home / "Untitled.ipynb").read_text()
+        platform.process.send_signal(signal.SIGINT)
+        toast = alice.page.locator(".Toastify__toast", has_text="Everything that was open is saved")
+        expect(toast).to_be_visible(timeout=8000)
+        alice.page.screenshot(path=str(results / "lab-stopping.png"))
+        assert platform.stop() == 0
+        assert "last moment" in (home / "Untitled.ipynb").read_text()
 
 
 def see_the_cards(alice: Person, results: Path) -> None:

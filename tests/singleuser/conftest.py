@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +22,11 @@ BASE = "/user/alba%40example/"
 @dataclass(frozen=True)
 class JupyterServer:
     url: str
+    process: subprocess.Popen[bytes]
+
+    def saving(self, body: object, token: str | None = TOKEN) -> httpx.Response:
+        headers = {"Authorization": f"token {token}"} if token else {}
+        return httpx.post(f"{self.url}aiinfn/api/saving", json=body, headers=headers, timeout=10)
 
     def session(self, *, token: str | None = TOKEN, method: str = "GET") -> httpx.Response:
         headers = {"Authorization": f"token {token}"} if token else {}
@@ -28,7 +35,19 @@ class JupyterServer:
 
 @pytest.fixture(scope="session")
 def jupyter_server(tmp_path_factory) -> Iterator[JupyterServer]:
-    folder = tmp_path_factory.mktemp("jupyter")
+    with running(tmp_path_factory.mktemp("jupyter")) as server:
+        yield server
+
+
+@pytest.fixture
+def own_server(tmp_path) -> Iterator[JupyterServer]:
+    """One that the test may end."""
+    with running(tmp_path) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[JupyterServer]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
@@ -40,7 +59,7 @@ def jupyter_server(tmp_path_factory) -> Iterator[JupyterServer]:
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        server = JupyterServer(f"http://127.0.0.1:{port}{BASE}")
+        server = JupyterServer(f"http://127.0.0.1:{port}{BASE}", process)
         wait_until_it_answers(server, process, folder)
         yield server
     finally:
