@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from jupyterhub_aiinfn.backends.local.uids import FIRST
+
 from .conftest import ORDINARY_UID, ROOT, Platform
 
 
@@ -15,7 +17,7 @@ def test_nothing_is_reached_from_inside(platform: Platform) -> None:
     assert len(facts["processes"]) <= 3
     assert not [name for name in facts["abstract_sockets"] if "aiinfn" in name or "jupyter" in name]
     if platform.as_root:
-        assert facts["uid"] >= 210_000
+        assert facts["uid"] >= FIRST
     elif ROOT:
         assert facts["uid"] == ORDINARY_UID
 
