@@ -20,7 +20,8 @@ from jupyterhub_aiinfn.errors import AiinfnError, BackendError
 from jupyterhub_aiinfn.supervisor.places import find_state, find_values
 from jupyterhub_aiinfn.values import load_values
 
-PATH = click.Path(path_type=Path)
+from .paths import PATH
+
 BAR = 24
 
 

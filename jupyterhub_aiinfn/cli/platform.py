@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-PATH = click.Path(path_type=Path)
+from .paths import PATH
+
 STATE = click.option("--state", type=PATH, metavar="DIR", help="The state folder: people, homes, tokens, logs.")
 VALUES = click.option("--values", type=PATH, metavar="FILE", help="The values file.")
 

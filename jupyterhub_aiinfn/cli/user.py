@@ -11,15 +11,16 @@ import click
 
 from jupyterhub_aiinfn.errors import AiinfnError
 
+from .paths import PATH
+
 if TYPE_CHECKING:
     from jupyterhub_aiinfn.hub.people import People
 
 
 def installation_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that say which installation is meant."""
-    path = click.Path(path_type=Path)
-    state = click.option("--state", type=path, metavar="DIR", help="The state folder, as given to `aiinfn up`.")
-    values = click.option("--values", type=path, metavar="FILE", help="The values file, as given to `aiinfn up`.")
+    state = click.option("--state", type=PATH, metavar="DIR", help="The state folder, as given to `aiinfn up`.")
+    values = click.option("--values", type=PATH, metavar="FILE", help="The values file, as given to `aiinfn up`.")
     return state(values(command))
 
 

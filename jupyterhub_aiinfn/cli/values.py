@@ -9,6 +9,8 @@ import click
 from jupyterhub_aiinfn.values import load_values, values_hash
 from jupyterhub_aiinfn.values.writing import values_schema, values_to_yaml
 
+from .paths import PATH
+
 
 @click.group()
 def values() -> None:
@@ -16,7 +18,7 @@ def values() -> None:
 
 
 @values.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 def check(file: Path) -> None:
     """Say everything that is wrong with FILE: exit code 0 when nothing is, else 1."""
     found = load_values(file)
@@ -26,7 +28,7 @@ def check(file: Path) -> None:
 
 
 @values.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=PATH)
 def show(file: Path) -> None:
     """Print FILE with every default, as a values file."""
     click.echo(values_to_yaml(load_values(file)), nl=False)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 
 from jupyterhub_aiinfn.api.workloads import Phase, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend
-from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.model.requests import Grant, Held
 
 RETRY_AFTER = 1.0
@@ -135,7 +134,7 @@ class Sessions:
                 self._loaded.set()
                 async for workload in self._backend.watch():
                     self.update(workload)
-            except (BackendError, OSError):
+            except Exception:  # whatever it was: a hub that sees no session end any more is worse
                 log.exception("the watch of the sessions broke; it is made anew")
             await asyncio.sleep(RETRY_AFTER)
 

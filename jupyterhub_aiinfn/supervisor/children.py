@@ -67,13 +67,6 @@ class Child:
 
     def start(self) -> None:
         """Start the process; called by :meth:`keep_running` unless it was called before."""
-        parent, mask = os.getpid(), 0o077
-
-        def die_with_parent() -> None:
-            _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-            if os.getppid() != parent:  # it died before the line above
-                os._exit(1)
-
         output, self_end = os.pipe()
         try:
             self.process = subprocess.Popen(
@@ -84,8 +77,8 @@ class Child:
                 stdout=self_end,
                 stderr=self_end,
                 start_new_session=True,
-                umask=mask,
-                preexec_fn=die_with_parent,
+                umask=0o077,
+                preexec_fn=die_with(os.getpid()),
             )
         except OSError as error:
             os.close(output)
@@ -164,6 +157,17 @@ class Child:
                 f"{self.program.name} ended {quick_deaths} times in a row within {QUICK:g} s of its start "
                 f"({describe(code)}); the last lines of {self.log.file}:\n{lines}"
             )
+
+
+def die_with(parent: int) -> Callable[[], None]:
+    """For ``preexec_fn``: the new process is killed when the thread that starts it ends, and with it ``parent``."""
+
+    def ask() -> None:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+    return ask
 
 
 async def _exited(pid: int) -> None:

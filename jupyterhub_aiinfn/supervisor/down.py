@@ -17,7 +17,7 @@ from jupyterhub_aiinfn.values import load_values
 
 from .leftovers import end_workloads, has_leftovers
 from .places import find_state, find_values
-from .record import Record, read_record
+from .record import Record, of_another_user, read_record
 
 PATIENCE = ((signal.SIGTERM, 12.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 """Signals in turn, and the seconds given to each; the supervisor ends within ten after the first."""
@@ -32,7 +32,10 @@ def down(state: Path | None, values: Path | None, say: Callable[[str], None]) ->
         say(f"The platform of {folder.root} is stopped.")
     else:
         say(f"No platform runs on {folder.root}.")
-    _sweep(folder, values, found, say)
+    try:
+        _sweep(folder, values, found, say)
+    except PermissionError as error:
+        raise of_another_user(error, folder.root) from error
 
 
 def _end_supervisor(identity: ProcessIdentity, say: Callable[[str], None]) -> None:
@@ -68,8 +71,9 @@ def _sweep(
     if has_leftovers(folder):
         values_file = find_values(values, folder)
         installation = unused_installation(folder, values_file)
+        say("Something was left; ending it takes a few seconds.")
         count = asyncio.run(end_workloads(installation, load_values(values_file), 2.0))
-        say(f"{count} workloads that were left are ended.")
+        say(f"{count} workloads that were left are ended." if count else "No workload was left running.")
     if found is not None and not found[0].alive():
         ready_file = found[1].ready_file
         for file in (folder.supervisor, Path(ready_file) if ready_file else None):

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
@@ -41,7 +42,7 @@ def read_record(state: StateFolder) -> tuple[ProcessIdentity, Record] | None:
     try:
         found = read_json(state.supervisor)
     except PermissionError as error:
-        raise StateError(f"{state.supervisor} belongs to another user; run this command as that user") from error
+        raise of_another_user(error, state.supervisor) from error
     identity = ProcessIdentity.from_json(found)
     if identity is None:
         return None
@@ -49,6 +50,11 @@ def read_record(state: StateFolder) -> tuple[ProcessIdentity, Record] | None:
         return identity, Record(**{key: found[key] for key in Record.__dataclass_fields__})
     except KeyError:
         return None
+
+
+def of_another_user(error: PermissionError, place: Path) -> StateError:
+    """What to say when ``place``, or a file in it, may not be looked at."""
+    return StateError(f"{error.filename or place} belongs to another user; run this command as that user")
 
 
 def lock(state: StateFolder) -> int:

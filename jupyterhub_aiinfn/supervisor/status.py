@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterhub_aiinfn.api.workloads import Phase, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.local.state import StateFolder
-from jupyterhub_aiinfn.errors import StateError
 from jupyterhub_aiinfn.values import load_values
 
 from .asking import ask
 from .down import unused_installation
 from .leftovers import local_backend
 from .places import find_state, find_values
-from .record import Record, read_record
+from .record import Record, of_another_user, read_record
 from .steps import enforcement_lines
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ async def look(state: Path | None, values: Path | None) -> Status:
         backend = local_backend(unused_installation(folder, values_file), load_values(values_file))
         workloads = [one for one in await backend.workloads() if one.phase is not Phase.ended]
     except PermissionError as error:
-        raise StateError(f"{error.filename} belongs to another user; run this command as that user") from error
+        raise of_another_user(error, folder.root) from error
     return Status(
         running=True,
         state=str(folder.root),

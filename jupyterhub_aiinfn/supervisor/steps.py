@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -14,10 +16,13 @@ if TYPE_CHECKING:
 
 
 class Steps:
-    """One line a step, with the seconds since the start."""
+    """One line a step, with the seconds since the start.
+
+    Nothing here raises for want of a reader: a terminal that was closed, or a pipe, must not end the platform.
+    """
 
     def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+        self._print = say
         self._began = time.monotonic()
         self._shown: tuple[str, int] | None = None
 
@@ -31,9 +36,10 @@ class Steps:
             return
         self._shown = (name, done)
         text = f"{self._seconds():6.1f} s  {name:<9}  {done} of {total} {unit}"
-        if sys.stdout.isatty():
-            sys.stdout.write(f"\r{text}" + ("\n" if done == total else ""))
-            sys.stdout.flush()
+        if _is_terminal():
+            with contextlib.suppress(OSError):
+                sys.stdout.write(f"\r{text}" + ("\n" if done == total else ""))
+                sys.stdout.flush()
         else:
             self._say(text)
 
@@ -70,8 +76,28 @@ class Steps:
         """Nothing is left."""
         self._say("Stopped. Homes, people and environments are kept.")
 
+    def not_started(self) -> None:
+        """The signal came before there was anything to stop."""
+        self._say("Stopped before anything was started.")
+
+    def close(self) -> None:
+        """Drop what nobody read: Python would try to write it at its exit, and make a failure of it."""
+        try:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _say(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            self._print(text)
+
     def _seconds(self) -> float:
         return time.monotonic() - self._began
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def enforcement_lines(enforcement: Iterable[Enforcement]) -> list[str]:

@@ -9,7 +9,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,12 +37,16 @@ if TYPE_CHECKING:
 POLL = 0.05
 """Seconds between two looks whether a login would work."""
 SESSION_GRACE = 4.0
-"""Seconds that sessions have to end by themselves."""
-HUB_GRACE = 3.0
+"""Seconds that sessions have to end by themselves; a second later they are ended."""
+PROXY_GRACE = 0.5
+"""The same for the proxy, which has nothing to save."""
+HUB_GRACE = 2.0
 """The same for hub and service: hub 6.1 sometimes hangs for more than 20 s after it said that it is done."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STOP_SECONDS = 9.0
+POLITE_SECONDS = 7.0
 """After so long everything that is left is killed: nothing may be left after ten."""
+KILL_SECONDS = 2.0
+"""How long that may take; it takes 0.1 s, and a second more for a runner that does not react."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +65,35 @@ class Options:
 def up(options: Options, say: Callable[[str], None]) -> int:
     """Run until told to stop; the exit code. Raises :class:`AiinfnError` when it cannot run."""
     os.umask(0o077)
-    signal.signal(signal.SIGTERM, _interrupt)
-    steps = Steps(say)
+    steps, numbers = Steps(say), _signals()
+    for number in numbers:
+        signal.signal(number, _interrupt)
     try:
-        try:
-            prepared = _prepare(options, steps)
-        except KeyboardInterrupt:
-            say("Stopped before anything was started.")
-            return 0
-        return asyncio.run(Supervisor(prepared, steps).run())
+        return asyncio.run(Supervisor(_prepare(options, steps), steps, numbers).run())
+    except KeyboardInterrupt:
+        steps.not_started()
+        return 0
     except OSError as error:
-        raise StateError(f"{error.filename or 'the state folder'}: {error.strerror or error}") from error
+        raise StateError(_sentence(error)) from error
+    finally:
+        steps.close()
+
+
+def _signals() -> tuple[signal.Signals, ...]:
+    """What ends the platform; `nohup` asks to go on when the terminal is closed."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return tuple(number for number in SIGNALS if not (nohup and number is signal.SIGHUP))
 
 
 def _interrupt(number: int, frame: object) -> None:
     raise KeyboardInterrupt
+
+
+def _sentence(error: AiinfnError | OSError) -> str:
+    if isinstance(error, AiinfnError):
+        return str(error)
+    place = error.filename or "a file of the platform"
+    return f"{place} cannot be used: {error.strerror or error}; see that its folder is there, is yours and has room"
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,8 @@ def _prepare(options: Options, steps: Steps) -> Prepared:
     if not values_file.is_file():
         raise StateError(f"there is no values file {values_file}; name another with --values")
     values = load_values(values_file)
+    if options.ready_file is not None:
+        _check_ready_file(options.ready_file)
     steps.done("values", f"{values_file}: {len(values.profiles)} profiles, {len(values.images)} images")
     state.prepare()
     check_owner(state)
@@ -110,6 +130,15 @@ def _prepare(options: Options, steps: Steps) -> Prepared:
     port, installation = _installation(options, state, values_file)
     identity = ProcessIdentity.current()
     return Prepared(options, values, installation, port, identity, held)
+
+
+def _check_ready_file(file: Path) -> None:
+    """Raise :class:`StateError` when the file could not be written: now, and not once everything runs."""
+    if not os.access(file.parent, os.W_OK | os.X_OK) or not file.parent.is_dir() or file.is_dir():
+        raise StateError(
+            f"the ready file {file} could not be written: {file.parent} must be a folder that is there and yours, "
+            "and the file no folder; make it, or name another file with --ready-file"
+        )
 
 
 def _installation(options: Options, state: StateFolder, values_file: Path) -> tuple[int, Installation]:
@@ -141,52 +170,55 @@ def _bracketed(host: str) -> str:
 class Supervisor:
     """The three processes of one installation, from their start to their end."""
 
-    def __init__(self, prepared: Prepared, steps: Steps) -> None:
+    def __init__(self, prepared: Prepared, steps: Steps, signals: Iterable[signal.Signals]) -> None:
         self.prepared = prepared
+        self.signals = signals
         self.installation = prepared.installation
         self.state = prepared.installation.state
         self.steps = steps
         self.children: dict[str, Child] = {}
         self._asked_to_stop = asyncio.Event()
         self._asked_twice = asyncio.Event()
+        self._running: asyncio.Future[list[None]] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
         """Start, wait, stop; the exit code: 0 when asked to stop."""
-        for number in SIGNALS:
-            asyncio.get_running_loop().add_signal_handler(number, self._on_signal)
+        for number in self.signals:
+            asyncio.get_running_loop().add_signal_handler(number, self._on_signal, number)
+        code = 0
         try:
-            return await self._run()
-        except AiinfnError as error:
-            self.steps.failed(str(error))
+            try:
+                await self._run()
+            except proxy.NotWanted:
+                pass  # because of the signal: an ordinary stop
+            except (AiinfnError, OSError) as error:
+                self.steps.failed(_sentence(error))
+                code = 1
             await self._stop()
-            return 1
+            return code
         finally:
-            for child in self.children.values():
-                child.kill()
+            await self._leave()
             self._forget()
             # What is left is the end of this process: one more Ctrl-C must not turn it into a failure.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
 
-    def _on_signal(self) -> None:
-        if self._asked_to_stop.is_set():
+    def _on_signal(self, number: signal.Signals) -> None:
+        # A terminal that is closed tells it twice, through the shell and by itself: that is no request to hurry.
+        if self._asked_to_stop.is_set() and number is not signal.SIGHUP:
             self._asked_twice.set()
         self._asked_to_stop.set()
 
-    async def _run(self) -> int:
+    async def _run(self) -> None:
+        """Start everything, and return when asked to stop; raises what is in the way."""
         await self._sweep()
         self._record()
         node = proxy.find_node()
         folder = proxy.installed(self.installation.cache) or await self._install_proxy(node)
         self._start_children(node, folder)
-        running = asyncio.gather(*(child.keep_running() for child in self.children.values()))
-        await self._first_of(self._become_ready(), running)
-        await self._first_of(self._asked_to_stop.wait(), running)
-        await self._stop()
-        running.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await running
-        return 0
+        self._running = asyncio.gather(*(child.keep_running() for child in self.children.values()))
+        await self._first_of(self._become_ready(), self._running)
+        await self._first_of(self._asked_to_stop.wait(), self._running)
 
     async def _first_of(self, work: object, running: asyncio.Future[list[None]]) -> None:
         """Wait for ``work``, for being asked to stop, or for a process that is given up (raised)."""
@@ -208,8 +240,10 @@ class Supervisor:
     async def _sweep(self) -> None:
         """End what a supervisor that was killed may have left."""
         if has_leftovers(self.state):
+            self.steps.done("leftovers", "an earlier run did not end as it should; what is left of it is ended")
             count = await end_workloads(self.installation, self.prepared.values, 0.0)
-            self.steps.done("leftovers", f"{count} workloads of an earlier run were ended")
+            if count:
+                self.steps.done("leftovers", f"{count} workloads of an earlier run were ended")
 
     def _record(self) -> None:
         ready_file = self.prepared.options.ready_file
@@ -229,11 +263,10 @@ class Supervisor:
 
     async def _install_proxy(self, node: proxy.Node) -> Path:
         def progress(done: int, total: int) -> None:
-            if self._asked_to_stop.is_set():
-                raise AiinfnError("stopped while the proxy was being installed")
             self.steps.progress("proxy", done, total, "packages")
 
-        folder = await asyncio.to_thread(proxy.install, self.installation.cache, node, progress)
+        watching = proxy.Watching(progress, wanted=lambda: not self._asked_to_stop.is_set())
+        folder = await asyncio.to_thread(proxy.install, self.installation.cache, node, watching)
         self.steps.done("proxy", f"installed in {folder}")
         return folder
 
@@ -314,7 +347,7 @@ class Supervisor:
         self.steps.stopping()
         politely = asyncio.ensure_future(self._stop_politely())
         twice = asyncio.ensure_future(self._asked_twice.wait())
-        await asyncio.wait({politely, twice}, timeout=STOP_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({politely, twice}, timeout=POLITE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         twice.cancel()
         politely.cancel()
         try:
@@ -327,21 +360,36 @@ class Supervisor:
         self.steps.stopped()
 
     async def _stop_politely(self) -> None:
-        sessions = end_workloads(self.installation, self.prepared.values, SESSION_GRACE)
-        servers = (self.children[name].stop(HUB_GRACE) for name in ("hub", "service") if name in self.children)
-        await asyncio.gather(sessions, *servers)
+        """Sessions first, then the proxy, then hub and service.
+
+        What a session saves in its grace comes through the proxy and may ask the hub. The proxy ends before the others
+        let go of their ports: it would hand requests, with people's cookies, to whoever takes such a port next.
+        """
+        await end_workloads(self.installation, self.prepared.values, SESSION_GRACE)
+        await self._stop_children(PROXY_GRACE, "proxy")
+        await self._stop_children(HUB_GRACE, "hub", "service")
         # A start that was under way when the hub got its signal may have made one more.
         if has_leftovers(self.state):
             await end_workloads(self.installation, self.prepared.values, 0.0)
-        if "proxy" in self.children:
-            await self.children["proxy"].stop(0.5)
+
+    async def _stop_children(self, grace: float, *names: str) -> None:
+        await asyncio.gather(*(self.children[name].stop(grace) for name in names if name in self.children))
 
     async def _stop_at_once(self) -> None:
         for child in self.children.values():
             child.kill()
-        with contextlib.suppress(AiinfnError, TimeoutError):
-            async with asyncio.timeout(3):
+        with contextlib.suppress(AiinfnError, OSError, TimeoutError):
+            async with asyncio.timeout(KILL_SECONDS):
                 await end_workloads(self.installation, self.prepared.values, 0.0)
+                await asyncio.gather(*(child.ended() for child in self.children.values()))
+
+    async def _leave(self) -> None:
+        """Whatever happened: no process of ours is left, and nobody waits for one."""
+        for child in self.children.values():
+            child.kill()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
 
     def _forget(self) -> None:
         for file in (self.state.supervisor, self.prepared.options.ready_file):

@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase
+from jupyterhub_aiinfn.backends.local import runner
 from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.backends.local.cgroups import Cgroups
+from jupyterhub_aiinfn.backends.local.launching import launch
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.backends.local.records import Records
 from jupyterhub_aiinfn.backends.local.state import StateFolder, read_json
-from jupyterhub_aiinfn.backends.local.uids import uid_of
+from jupyterhub_aiinfn.backends.local.uids import FIRST, uid_of
 from jupyterhub_aiinfn.errors import BackendError
 
 from .conftest import make_values
@@ -156,8 +158,8 @@ async def test_no_zombie_and_no_descriptor_is_left(local: LocalBackend, state: S
     os.set_inheritable(secret_file.fileno(), True)
     workload = await local.start(shell("ls -l /proc/self/fd; sleep 60"))
     await until_logged(local, workload.id, "/proc/")
-    runner = identity(state, workload.id, "runner").pid
-    open_files = [str(entry.readlink()) for entry in Path(f"/proc/{runner}/fd").iterdir() if entry.is_symlink()]
+    pid = identity(state, workload.id, "runner").pid
+    open_files = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
     assert not [name for name in open_files if name.endswith("/open")]
     numbers = [int(line.split()[8]) for line in (await local.log(workload.id)).split("\n") if "->" in line]
     assert sorted(numbers) == [0, 1, 2, 3]  # 3 is ls itself
@@ -220,6 +222,111 @@ async def test_a_start_whose_starter_vanished_is_given_up(local: LocalBackend, s
     assert (found.reason, found.inferred) == (EndReason.not_started, True)
 
 
+async def test_a_runner_that_comes_after_its_start_was_given_up_ends(local: LocalBackend, state: StateFolder) -> None:
+    """Whoever gave it up had looked when there was no runner yet."""
+    workload = await local.start(shell("sleep 60"))
+    processes = [identity(state, workload.id, name) for name in ("runner", "sandbox")]
+    Records(state.workloads).infer_end(workload.id, None)
+    await until(lambda: not any(one.alive() for one in processes))
+    assert (await local.workload(workload.id)).reason is EndReason.not_started
+
+
+async def test_a_start_that_is_stopped_before_it_began_begins_nothing(local: LocalBackend, state: StateFolder) -> None:
+    wanted = shell("sleep 60")
+    local.records.add(wanted, (), emulated=False)
+    ending = asyncio.ensure_future(local.stop(wanted.id))
+    await until(lambda: (state.workloads / wanted.id / "stop").exists())
+    with pytest.raises(BackendError, match="stopped before it began"):
+        launch(state.workloads / wanted.id, local._plan(wanted, local._occupant("alice"), (), {}))
+    assert (await ending).reason is EndReason.not_started
+
+
+BROKEN = {
+    "nonsense": b"{",
+    "a list": b"[1]",
+    "deep": b"[" * 100_000,
+    "no time": b'{"id": "x", "starter": null}',
+    "another reason": None,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+async def test_a_record_that_cannot_be_read_hides_no_other(
+    local: LocalBackend, state: StateFolder, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = await local.start(shell("sleep 60")), await local.start(shell("true", person="bob"))
+    await until_ended(local, bad.id)
+    folder = state.workloads / bad.id
+    if (content := BROKEN[kind]) is None:
+        (folder / "ended").write_text(json.dumps({"reason": "eaten", "ended_at": 1.0}))
+    else:
+        (folder / "ended").unlink()
+        (folder / "spec").write_bytes(content)
+    fresh = LocalBackend(make_values(), state)
+    for _ in range(3):
+        assert [workload.id for workload in await fresh.workloads()] == [good.id]
+    assert [record.getMessage() for record in caplog.records if bad.id in record.getMessage()] == [
+        next(text for text in caplog.messages if "cannot be read and is left out" in text)
+    ]
+    assert [workload.id for workload in await fresh.end_all("the test is over", 0.2)] == [good.id]
+    assert (folder / "ended").exists(), "nobody looks for its end again"
+
+
+async def test_what_runs_under_an_unreadable_record_ends_too(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("sleep 60"))
+    processes = [identity(state, workload.id, name) for name in ("runner", "sandbox")]
+    (state.workloads / workload.id / "spec").write_text("{}")
+    assert await LocalBackend(make_values(), state).end_all("the platform stops", 0.5) == []
+    assert not any(one.alive() for one in processes)
+
+
+async def test_folders_of_starts_that_never_were_are_removed(local: LocalBackend, state: StateFolder) -> None:
+    old, young = (state.workloads / f"w{number:020x}" for number in range(2))
+    old.mkdir()
+    young.mkdir()
+    os.utime(old, (1, 1))
+    await local.sweep()
+    assert [folder.exists() for folder in (old, young)] == [False, True]
+
+
+async def test_all_end_together_though_one_runner_does_not_react(local: LocalBackend, state: StateFolder) -> None:
+    workloads = [await local.start(shell("sleep 60", person=name)) for name in ("alice", "bob")]
+    processes = [identity(state, one.id, name) for one in workloads for name in ("runner", "sandbox")]
+    processes[0].send(signal.SIGSTOP)
+    began = time.monotonic()
+    ended = await local.end_all("the platform stops", 0.5)
+    assert time.monotonic() - began < 4
+    assert {workload.reason for workload in ended} == {EndReason.platform_stopped}
+    assert not any(one.alive() for one in processes)
+
+
+def test_what_is_recorded_is_flushed_with_its_name(
+    state: StateFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: list[int] = []
+    really = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (flushed.append(os.fstat(number).st_ino), really(number))[1])
+    Records(state.workloads).add(shell("true", id="w00000000000000000001"), (), emulated=False)
+    assert state.workloads.stat().st_ino in flushed
+    flushed.clear()
+    runner.write(str(tmp_path), "started", {}, durable=True)
+    assert flushed == [(tmp_path / "started").stat().st_ino, tmp_path.stat().st_ino]
+    flushed.clear()
+    runner.write_end(str(tmp_path), 0, "finished", "")
+    assert flushed == [(tmp_path / "ended").stat().st_ino, tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("character", ["x", "é", "🙂", "\\", "\udc80"])
+def test_the_end_fits_into_the_room_reserved_for_it(tmp_path: Path, character: str) -> None:
+    runner.reserve_end(str(tmp_path))
+    runner.write_end(str(tmp_path), 3, "failed", character * 3000)
+    data = (tmp_path / "ended").read_bytes()
+    assert len(data) == runner.RESERVED_BYTES
+    message = json.loads(data)["message"]
+    assert 300 < len(message) <= runner.MESSAGE_CHARACTERS
+    assert set(message) == {character}
+
+
 async def test_pid_of_another_boot_or_time_is_nobody(local: LocalBackend, state: StateFolder) -> None:
     """After a reboot, a stranger has the pid of the runner: it is neither believed nor signalled."""
     workload = await local.start(shell("true"))
@@ -274,15 +381,21 @@ async def test_uids_are_never_given_twice(local: LocalBackend, state: StateFolde
     uids = await asyncio.gather(*(asyncio.to_thread(uid_of, state, name) for name in names * 2))
     assert uids[:12] == uids[12:]
     assert len(set(uids)) == 12
-    assert min(uids) >= 210_000
+    assert min(uids) == FIRST
+    assert max(uids) < 100_000, "from there on, containers have them"
+
+
+def test_people_keep_the_uid_that_an_earlier_version_gave(state: StateFolder) -> None:
+    (state.root / "uids.json").write_text(json.dumps({"alice": 210_000, "bob": 65_603}))
+    assert [uid_of(state, name) for name in ("alice", "carol", "bob", "dora")] == [210_000, 65_604, 65_603, 65_605]
 
 
 async def test_a_sweep_after_a_crash(local: LocalBackend, state: StateFolder) -> None:
     workload = await local.start(shell("sleep 60"))
     kept = await local.start(shell("sleep 60", person="bob"))
     os.kill(identity(state, workload.id, "runner").pid, signal.SIGKILL)
-    runner = identity(state, workload.id, "runner")
-    await until(lambda: not runner.alive())
+    killed = identity(state, workload.id, "runner")
+    await until(lambda: not killed.alive())
     await asyncio.sleep(0.3)
     assert [found.id for found in await local.sweep()] == [kept.id]
     assert not any((folder / workload.id).exists() for folder in local._cgroups.folders.values())

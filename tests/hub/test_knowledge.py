@@ -7,12 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from aiohttp import web
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
+from jupyterhub_aiinfn.api.workloads import Workload
+from jupyterhub_aiinfn.hub import sessions as hub_sessions
 from jupyterhub_aiinfn.hub.availability import AvailabilityFeed, events
 from jupyterhub_aiinfn.hub.last_choices import MAX_PEOPLE, LastChoices
+from jupyterhub_aiinfn.hub.sessions import Sessions
 
+from .process_backend import ProcessBackend
 from .running_hub import free_ports
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -100,6 +105,29 @@ def test_an_old_snapshot_is_no_knowledge() -> None:
     assert feed.snapshot() is None
     feed.receive(snapshot(1, now[0] - timedelta(seconds=40)))
     assert feed.snapshot() is None
+
+
+class Troubled(ProcessBackend):
+    """Its disk holds something that no code expected, for a while."""
+
+    troubles = 1
+
+    async def workloads(self) -> list[Workload]:
+        if self.troubles:
+            self.troubles -= 1
+            raise KeyError("created_at")
+        return await super().workloads()
+
+
+async def test_the_sessions_are_followed_again_after_any_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(hub_sessions, "RETRY_AFTER", 0.05)
+    sessions = Sessions(Troubled(tmp_path, {}))
+    async with asyncio.timeout(5):
+        await sessions.loaded()
+    await sessions.stop()
+    assert "the watch of the sessions broke; it is made anew" in caplog.text
 
 
 async def test_last_choices_survive_and_stay_bounded(tmp_path: Path) -> None:

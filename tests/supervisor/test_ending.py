@@ -1,5 +1,6 @@
 """The ends: twice Ctrl-C, `aiinfn down`, a killed supervisor, a part that cannot live, stale and reused pids."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -80,6 +81,36 @@ def test_a_signal_while_it_starts_ends_it(folder: Path) -> None:
     assert platform.stop() == 0
     assert platform.processes() == []
     assert not platform.state.supervisor.exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_proxy_is_installed_is_an_ordinary_stop(folder: Path) -> None:
+    cache = folder / "cache"
+    platform = RunningPlatform.start(folder=folder, wait=False, arguments=["--cache", str(cache)])
+    wait_until(lambda: list(cache.glob(".proxy-*/proxy/npm.log")), what=platform.output)
+    processes = platform.processes()
+    os.killpg(platform.pid, signal.SIGINT)  # as a terminal does it
+    assert platform.process.wait(10) == 0, platform.output
+    assert "Stopped." in platform.output
+    assert "Error" not in platform.output
+    assert [one for one in processes if one.alive()] == []
+    assert [file.name for file in cache.iterdir()] == ["proxy.lock"]
+
+
+@pytest.mark.slow
+def test_a_ready_file_that_cannot_be_written_any_more_ends_it_in_words(folder: Path) -> None:
+    place = folder / "place"
+    place.mkdir()
+    platform = RunningPlatform.start(folder=folder, wait=False, arguments=["--ready-file", str(place / "ready")])
+    wait_until(lambda: platform.state.supervisor.exists(), what=platform.output)
+    place.rmdir()
+    assert platform.process.wait(60) == 1
+    assert f"Error: {place}/" in platform.output
+    assert "cannot be used: No such file or directory" in platform.output
+    assert "Stopped." in platform.output
+    assert "Traceback" not in platform.output
+    assert "never retrieved" not in platform.output
+    assert platform.processes() == []
 
 
 @pytest.mark.slow

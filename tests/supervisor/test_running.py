@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ def build_python(platform: RunningPlatform) -> None:
     assert run.returncode == 0, run.stdout + run.stderr
 
 
-def aiinfn(*arguments: str, typed: str | None = None, seconds: float = 60) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", *arguments]
+def aiinfn(
+    *arguments: str, typed: str | None = None, seconds: float = 60, before: Sequence[str] = ()
+) -> subprocess.CompletedProcess[str]:
+    command = [*before, sys.executable, "-m", "jupyterhub_aiinfn.cli", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=seconds, input=typed)
 
 

@@ -5,7 +5,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,14 +18,15 @@ from jupyterhub_aiinfn.supervisor.ports import check_free, free_ports
 from jupyterhub_aiinfn.supervisor.record import lock
 
 
-def refused(*arguments: str) -> str:
+def refused(*arguments: str, before: Sequence[str] = ()) -> str:
     """What `aiinfn up` says when it refuses: one sentence, exit code 1, nothing started."""
-    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "up", "--port", "0", *arguments]
+    command = [*before, sys.executable, "-m", "jupyterhub_aiinfn.cli", "up", "--port", "0", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("Error: ")
-    return done.stderr
+    said = done.stderr if done.stderr else done.stdout  # once the start has begun, the steps say it
+    assert "Error: " in said
+    return said
 
 
 @pytest.fixture
@@ -110,6 +111,34 @@ def test_missing_and_wrong_values_are_refused(folder: Path) -> None:
 
 def test_a_host_that_is_not_ours_is_refused(folder: Path) -> None:
     assert "cannot be used" in refused("--host", "192.0.2.1", "--port", "8123", "--state", str(folder / "state"))
+
+
+def test_a_ready_file_in_no_folder_is_refused(folder: Path) -> None:
+    file = folder / "none" / "ready.json"
+    said = refused("--ready-file", str(file), "--state", str(folder / "state"))
+    assert f"the ready file {file} could not be written" in said
+    assert "is a folder" not in refused("--ready-file", str(folder), "--state", str(folder / "state"))
+    assert not (folder / "state").exists()
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("option", ["--values", "--state", "--cache", "--ready-file"])
+def test_what_an_ordinary_user_may_not_read_is_a_sentence(folder: Path, option: str) -> None:
+    folder.chmod(0o755)
+    place = folder / "closed"
+    if option in ("--values", "--ready-file"):
+        place.write_text("version: 1\n")
+    else:
+        place.mkdir()
+    place.chmod(0)
+    own = folder / "own"
+    own.mkdir()
+    os.chown(own, 12345, 12345)
+    state = [] if option == "--state" else ["--state", str(own / "state")]
+    words = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups"]
+    said = refused(option, str(place), *state, before=words)
+    assert str(place) in said
+    assert "is not readable" not in said
 
 
 def test_free_ports_differ_and_are_free() -> None:

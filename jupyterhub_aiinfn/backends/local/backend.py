@@ -32,7 +32,7 @@ from .processes import ProcessIdentity
 from .records import Records, live_with_key, unwritable
 from .sandbox import GROUP_FD, PASSWD_FD, SECCOMP_FD, Host, Occupant, job_command, sandbox_command
 from .seccomp import seccomp_program
-from .state import StateFolder, read_json
+from .state import StateFolder, read_json, read_object
 from .uids import uid_of
 from .workload_environment import job_environment, session_environment
 
@@ -40,6 +40,8 @@ POLL_SECONDS = 0.25
 """How often a watch looks at the records."""
 HARD_SECONDS = 10.0
 """Beyond the grace: then a runner that has not ended its workload is killed itself, and the sandbox dies with it."""
+PLATFORM_HARD_SECONDS = 1.0
+"""The same when the platform stops, which has ten seconds for everything."""
 THREADS = 8
 
 Arguments = ParamSpec("Arguments")
@@ -135,13 +137,23 @@ class LocalBackend(Backend):
         return await self._call(self.records.prune, kept)
 
     async def end_all(self, message: str, grace_seconds: float) -> list[Workload]:
-        """End every live workload, all at once (the platform stops)."""
+        """End every live workload, all at once (the platform stops), a second after the grace at the latest.
+
+        What runs under a record that cannot be read ends too, but is not among those returned.
+        """
         live = [workload for workload in await self.workloads() if workload.phase is not Phase.ended]
-        ends = (self._end(workload.id, EndReason.platform_stopped, message, grace_seconds) for workload in live)
-        ended = await asyncio.gather(*ends)
+        reason, patience = EndReason.platform_stopped, grace_seconds + PLATFORM_HARD_SECONDS
+        ends = [self._end(workload.id, reason, message, grace_seconds, patience) for workload in live]
+        strays = [
+            self._end_unreadable(name, message, grace_seconds) for name in await self._call(self.records.unreadable)
+        ]
+        found = await asyncio.gather(*ends, *strays, return_exceptions=True)  # no failure may leave the others running
         if self._found_cgroups is not None:
             await self._call(self._found_cgroups.remove)
-        return ended
+        for failure in found:
+            if isinstance(failure, BaseException):
+                raise failure
+        return [workload for workload in found if isinstance(workload, Workload)]
 
     # ----------------------------------------------------------------------------------------------------- inside
 
@@ -151,18 +163,31 @@ class LocalBackend(Backend):
         """Run blocking work in our own threads: the loop of a large hub never waits for a disk."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: function(*arguments, **named))
 
-    async def _end(self, workload_id: str, reason: EndReason, message: str, grace: float | None) -> Workload:
+    async def _end(
+        self, workload_id: str, reason: EndReason, message: str, grace: float | None, patience: float | None = None
+    ) -> Workload:
         workload = await self.workload(workload_id)
         if workload.phase is Phase.ended:
             return workload
         await self._call(self.records.request_stop, workload_id, reason, message, grace)
-        patience = HARD_SECONDS + (await self._call(self._grace, workload_id) if grace is None else grace)
+        if patience is None:
+            patience = HARD_SECONDS + (await self._call(self._grace, workload_id) if grace is None else grace)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience):
                 return await self._ended(workload_id)
         if (runner := await self._call(self.records.runner, workload_id)) is not None:
             runner.send(9)
         return await self._ended(workload_id)
+
+    async def _end_unreadable(self, workload_id: str, message: str, grace: float) -> None:
+        """End what runs under a record that says nothing to us, by the identities beside it, and note the end."""
+        await self._call(self.records.request_stop, workload_id, EndReason.platform_stopped, message, grace)
+        if (runner := await self._call(self.records.runner, workload_id)) is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace + PLATFORM_HARD_SECONDS):
+                    await wait_for_exit(runner)
+            runner.send(9)
+        await self._call(self.records.infer_end, workload_id, {})
 
     async def _ended(self, workload_id: str) -> Workload:
         """The workload once it has ended."""
@@ -176,7 +201,7 @@ class LocalBackend(Backend):
             await asyncio.sleep(0.05)
 
     def _grace(self, workload_id: str) -> float:
-        spec = read_json(self.records.path(workload_id) / "spec") or {}
+        spec = read_object(self.records.path(workload_id) / "spec") or {}
         return float(spec.get("grace_seconds") or 0)
 
     def _availability(self) -> Availability:
@@ -245,7 +270,7 @@ class LocalBackend(Backend):
         return None, devices
 
     def _key(self, workload_id: str) -> str | None:
-        return (read_json(self.records.path(workload_id) / "spec") or {}).get("key")
+        return (read_object(self.records.path(workload_id) / "spec") or {}).get("key")
 
     def _allot(self, spec: WorkloadSpec, workloads: list[Workload]) -> tuple[str, ...]:
         if spec.accelerator is None or spec.accelerator_count <= 0:
@@ -329,6 +354,7 @@ class LocalBackend(Backend):
         return command, files | ({SECCOMP_FD: filter_program} if filter_program else {})
 
     def _sweep(self) -> list[Workload]:
+        self.records.remove_empty()
         live = [workload for workload in self.records.all() if workload.phase is not Phase.ended]
         self._cgroups.sweep({workload.id for workload in live})
         return live

@@ -1,8 +1,12 @@
 """Limits by control groups: where this machine lets us make them, and what they say (versions 1 and 2).
 
-A workload's cgroup lies below the one of the process that starts it, so that the limits of a container or service
-around the platform hold too. On version 2 an ordinary user needs a delegated cgroup
-(``systemd-run --user --scope -p Delegate=yes``).
+The limits of a container or service around the platform hold for workloads too. A workload's cgroup lies below the one
+of the process that starts it where the kernel allows that. Version 2 does not while processes of the platform are in
+that cgroup themselves: only a cgroup without processes hands controllers down. Workloads then get a cgroup beside it,
+below the nearest one above that hands controllers down. A cgroup that limits memory or processor is never left so,
+because its limits would no longer hold: then we set none, and say so at the start. To have both, give the platform a
+cgroup of its own inside the limited one: ``Delegate=yes`` and ``DelegateSubgroup=platform`` in a unit of systemd. An
+ordinary user needs a delegated cgroup in any case (``systemd-run --user --scope -p Delegate=yes``).
 """
 
 from __future__ import annotations
@@ -165,24 +169,20 @@ def second_version_settings(controllers: Mapping[str, Path], limits: Limits) -> 
 
 def first_version_folder(mount: Path, own: str, label: str) -> Path | None:
     """Our folder below the own cgroup of one hierarchy; the top when the own one is not shown here (a container)."""
-    for parent in (mount / own.lstrip("/"), mount):
-        if not (parent / "cgroup.procs").exists():
-            continue
-        folder = parent / label
-        try:
-            folder.mkdir(exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder / "cgroup.procs", os.W_OK):
-            return folder
-    return None
+    own_folder = mount / own.lstrip("/")
+    folder = (own_folder if (own_folder / "cgroup.procs").exists() else mount) / label
+    if not (folder.parent / "cgroup.procs").exists():
+        return None
+    with contextlib.suppress(OSError):
+        folder.mkdir(exist_ok=True)
+    return folder if os.access(folder / "cgroup.procs", os.W_OK) else None
 
 
 def second_version_folder(root: Path, own: str, label: str) -> Path | None:
     """Our folder below the own cgroup or the nearest one above it where we may make it with controllers.
 
-    A cgroup that holds processes hands no controllers down (the root does), so the own one usually fails: a parent that
-    was delegated to us works.
+    A cgroup that holds processes hands no controllers down (the root does), so the own one fails while the platform's
+    processes are in it: one above it that was delegated to us works, unless that would leave a limit behind.
     """
     start = root / own.lstrip("/")
     for parent in (start, *start.parents):
@@ -190,7 +190,21 @@ def second_version_folder(root: Path, own: str, label: str) -> Path | None:
             break
         if folder := make_second_version_folder(parent, label):
             return folder
+        if is_limited(parent):
+            break
     return None
+
+
+def is_limited(folder: Path) -> bool:
+    """Whether a cgroup of version 2 limits the memory or the processor of what is in it.
+
+    The number of processes does not count: systemd limits it for every unit, and workloads get a limit of their own.
+    """
+    for name in ("memory.max", "memory.high", "cpu.max"):
+        with contextlib.suppress(OSError):
+            if not (folder / name).read_text().startswith("max"):
+                return True
+    return False
 
 
 def make_second_version_folder(parent: Path, label: str) -> Path | None:

@@ -93,11 +93,14 @@ LIMITS = (
 )
 
 
+REMEDY = "run as root or in a delegated one; in a service that has limits itself, in a subgroup of its own"
+
+
 def limit_enforcement(cgroups: Cgroups, name: str, controller: str, kept: str, broken: str) -> Enforcement:
     """Whether one limit holds."""
     if controller in cgroups.folders:
         return Enforcement(name, True, kept)
-    return Enforcement(name, False, f"{broken}: no control group can be made here (run as root, or in a delegated one)")
+    return Enforcement(name, False, f"{broken}: no control group can be made here ({REMEDY})")
 
 
 def uid_enforcement(host: Host) -> Enforcement:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import logging
 import os
 import re
 import shutil
@@ -24,18 +25,27 @@ from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, WorkloadNotFound
 
 from .processes import ProcessIdentity
-from .state import read_json, write_file
+from .state import flush_folder, read_object, write_file
 from .uids import locked
 
 ID = re.compile(r"w[0-9a-f]{20}")
-PATIENCE = 30.0
-"""Seconds after which a start is given up whose starter vanished before there was a runner; arbitrary."""
+PATIENCE = 3.0
+"""Seconds after which a start is given up whose starter vanished before there was a runner.
+
+Arbitrary: a runner appears within 50 ms, and one that comes later finds the end on record and does not go on.
+"""
+EMPTY_SECONDS = 10.0
+"""Age at which a folder without ``spec`` is what a killed start left; arbitrary, it follows within milliseconds."""
 LOST = "its runner on this machine vanished (killed, or the machine was switched off)"
 LOG_BYTES = 1024 * 1024
+UNREADABLE = (KeyError, TypeError, ValueError, OverflowError)
+"""What a record raises that another version wrote, or somebody's editor."""
 SPEC_FIELDS = (
     *("id", "kind", "job_class", "name", "person", "server_name", "project", "profile", "size", "image"),
     *("accelerator", "accelerator_count", "cores", "memory_gib", "values_hash"),
 )
+
+log = logging.getLogger(__name__)
 
 
 class Records:
@@ -44,6 +54,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._ended: dict[str, Workload] = {}
+        self._reported: set[str] = set()
         self._lock = threading.Lock()
 
     def path(self, workload_id: str) -> Path:
@@ -71,6 +82,7 @@ class Records:
         folder.mkdir(mode=0o700)
         try:
             write_file(folder / "spec", json.dumps(record).encode())
+            flush_folder(self.folder)
         except OSError:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -81,7 +93,7 @@ class Records:
             return [entry.name for entry in entries if ID.fullmatch(entry.name)]
 
     def all(self) -> list[Workload]:
-        """Every workload, oldest first."""
+        """Every workload whose record can be read, oldest first."""
         found = [workload for workload_id in self.ids() if (workload := self.find(workload_id)) is not None]
         return sorted(found, key=lambda workload: (workload.created_at, workload.id))
 
@@ -93,15 +105,29 @@ class Records:
         return workload
 
     def find(self, workload_id: str) -> Workload | None:
-        """One workload, as its files and its runner say; an end that nobody wrote is inferred and written here."""
+        """One workload, as its files and its runner say; an end that nobody wrote is inferred and written here.
+
+        None for what is not there and for a record that cannot be read, which is said once in the log: one of them
+        must not hide all others.
+        """
         with self._lock:
             if (known := self._ended.get(workload_id)) is not None:
                 return known
         folder = self.path(workload_id)
-        spec = read_json(folder / "spec")
-        if not isinstance(spec, dict):
+        try:
+            return self._read(workload_id, folder)
+        except UNREADABLE as error:
+            self._report(workload_id, f"{type(error).__name__}: {error}")
             return None
-        started, ended = read_json(folder / "started"), read_json(folder / "ended")
+
+    def _read(self, workload_id: str, folder: Path) -> Workload | None:
+        written = (folder / "spec").exists()  # looked at first: it may be written, whole, between the two
+        spec = read_object(folder / "spec")
+        if spec is None:
+            if written:
+                self._report(workload_id, "spec is no JSON object")
+            return None
+        started, ended = read_object(folder / "started"), read_object(folder / "ended")
         if ended is None and is_lost(spec, started):
             ended = self.infer_end(workload_id, started)
         workload = assemble(spec, started or {}, ended)
@@ -110,11 +136,40 @@ class Records:
                 self._ended[workload_id] = workload
         return workload
 
+    def _report(self, workload_id: str, problem: str) -> None:
+        with self._lock:
+            known = workload_id in self._reported
+            self._reported.add(workload_id)
+        if not known:
+            said = " ".join(problem.split())[:300]
+            log.warning("the record %s cannot be read and is left out: %s", self.path(workload_id), said)
+
+    def unreadable(self) -> list[str]:
+        """Identifiers of records without an end that say something, but not to this program."""
+        files = [(workload_id, self.path(workload_id)) for workload_id in self.ids()]
+        left = [name for name, folder in files if (folder / "spec").exists() and not (folder / "ended").exists()]
+        return [workload_id for workload_id in left if self.find(workload_id) is None]
+
+    def remove_empty(self) -> None:
+        """Remove the folders of starts that were killed before they wrote what is to run."""
+        for folder in map(self.path, self.ids()):
+            with contextlib.suppress(FileNotFoundError):
+                age = time.time() - folder.stat().st_mtime
+                if not (folder / "spec").exists() and not 0 <= age <= EMPTY_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+
     def infer_end(self, workload_id: str, started: Mapping[str, Any] | None) -> dict[str, Any]:
-        """Write that a workload is lost, unless its runner wrote the end a moment ago; what is left of it is killed."""
+        """Write that a workload is lost, unless its runner wrote the end a moment ago; what is left of it is killed.
+
+        A start without a runner may still get one. The runner writes ``started`` and then looks for ``ended``; here it
+        is the other way round, so that at least one of the two sees the other, and nothing runs on.
+        """
         self.kill_sandbox(workload_id)
-        stop = read_json(self.path(workload_id) / "stop")
-        return self.write_end(workload_id, inferred_end(started, stop))
+        ended = self.write_end(workload_id, inferred_end(started, read_object(self.path(workload_id) / "stop")))
+        if started is None and (runner := self.runner(workload_id)) is not None:
+            runner.send(9)
+            self.kill_sandbox(workload_id)
+        return ended
 
     def kill_sandbox(self, workload_id: str) -> None:
         """End what runs inside, as far as it is on record: for when the runner cannot."""
@@ -126,7 +181,7 @@ class Records:
         file = self.path(workload_id) / "ended"
         with contextlib.suppress(OSError):  # also when the disk is full: it is inferred again at the next look
             write_file(file, json.dumps(record).encode(), exclusive=True)
-        return read_json(file) or record
+        return read_object(file) or record
 
     def request_stop(self, workload_id: str, reason: EndReason, message: str, grace_seconds: float | None) -> None:
         """Leave the request and wake the runner; nothing happens when it has ended."""
@@ -139,13 +194,11 @@ class Records:
 
     def runner(self, workload_id: str) -> ProcessIdentity | None:
         """The runner of a workload, when it has one."""
-        started = read_json(self.path(workload_id) / "started")
-        return ProcessIdentity.from_json(started.get("runner")) if isinstance(started, dict) else None
+        return ProcessIdentity.from_json((read_object(self.path(workload_id) / "started") or {}).get("runner"))
 
     def sandbox(self, workload_id: str) -> ProcessIdentity | None:
         """The first process inside a workload's sandbox, when it is on record."""
-        started = read_json(self.path(workload_id) / "started")
-        return ProcessIdentity.from_json(started.get("sandbox")) if isinstance(started, dict) else None
+        return ProcessIdentity.from_json((read_object(self.path(workload_id) / "started") or {}).get("sandbox"))
 
     def log(self, workload_id: str, lines: int) -> str:
         """The last lines, at most 1 MiB."""
@@ -186,11 +239,12 @@ class Records:
 
 def is_lost(spec: Mapping[str, Any], started: Mapping[str, Any] | None) -> bool:
     """Whether a workload without ``ended`` has nobody left who would write it."""
-    if isinstance(started, dict):
+    if started is not None:
         runner = ProcessIdentity.from_json(started.get("runner"))
         return runner is None or not runner.alive()
     starter = ProcessIdentity.from_json(spec.get("starter"))
-    return (starter is None or not starter.alive()) and time.time() - float(spec["created_at"]) > PATIENCE
+    age = time.time() - float(spec["created_at"])  # negative: the clock was set back since
+    return (starter is None or not starter.alive()) and not 0 <= age <= PATIENCE
 
 
 def inferred_end(started: Mapping[str, Any] | None, stop: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -199,7 +253,7 @@ def inferred_end(started: Mapping[str, Any] | None, stop: Mapping[str, Any] | No
     if started is None:
         reason, message = EndReason.not_started, "whoever started it vanished before it ran"
     elif stop:
-        reason, message = EndReason(stop.get("reason", "stopped")), str(stop.get("message") or "it was stopped")
+        reason, message = asked_reason(stop), str(stop.get("message") or "it was stopped")
     return {
         "exit_code": None,
         "reason": reason.value,
@@ -207,6 +261,14 @@ def inferred_end(started: Mapping[str, Any] | None, stop: Mapping[str, Any] | No
         "ended_at": time.time(),
         "inferred": True,
     }
+
+
+def asked_reason(stop: Mapping[str, Any]) -> EndReason:
+    """Why somebody asked for the end; a word that another version used is an ordinary stop."""
+    try:
+        return EndReason(stop.get("reason", "stopped"))
+    except ValueError:
+        return EndReason.stopped
 
 
 def assemble(spec: Mapping[str, Any], started: Mapping[str, Any], ended: Mapping[str, Any] | None) -> Workload:

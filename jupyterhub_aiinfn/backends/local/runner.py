@@ -74,8 +74,11 @@ class Runner:
         """Bring the program up inside its sandbox and write ``started``."""
         reserve_end(self.folder)
         self.write_started(None)
-        if os.access(f"{self.folder}/ended", os.F_OK):  # somebody gave this start up
+        # After ``started``: whoever gives a start up, or asks for its end, writes first and then looks for a runner.
+        if os.access(f"{self.folder}/ended", os.F_OK):
             raise StartFailure("the start was given up before it began")
+        if os.access(f"{self.folder}/stop", os.F_OK):
+            raise StartFailure("it was stopped before it began")
         if self.plan["own_abstract_sockets"]:
             from .landlock import scope_abstract_sockets
 
@@ -319,7 +322,7 @@ def read_info(descriptor: int, log: Log) -> int:
 def memory_file(content: bytes) -> int:
     """A descriptor from which bubblewrap reads ``content``."""
     descriptor = os.memfd_create("aiinfn")
-    os.write(descriptor, content)
+    write_all(descriptor, content)
     os.lseek(descriptor, 0, os.SEEK_SET)
     return descriptor
 
@@ -411,44 +414,72 @@ def read(folder: str, name: str) -> dict[str, Any] | None:
 
 
 def write(folder: str, name: str, record: dict[str, Any], *, durable: bool) -> None:
-    """Write a JSON file so that a reader sees all of it or nothing.
+    """Write a JSON file so that a reader sees all of it or nothing; ``durable``: also after a power cut.
 
     (The same as ``state.write_file``, whose imports would double the time that this program takes to start.)
     """
     temporary = f"{folder}/.{name}.{os.getpid()}"
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, json.dumps(record).encode())
+        write_all(descriptor, json.dumps(record).encode())
         if durable:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
     os.replace(temporary, f"{folder}/{name}")  # noqa: PTH105
+    if durable:
+        flush_folder(folder)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of ``data``: one call may take less, on a disk that is almost full."""
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def flush_folder(folder: str) -> None:
+    """Bring the names in a folder to the disk: a file that was flushed may still be lost with its name."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def reserve_end(folder: str) -> None:
     """Take room on the disk for ``ended`` now."""
     descriptor = os.open(f"{folder}/.ended", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(descriptor, b" " * RESERVED_BYTES)
+        write_all(descriptor, b" " * RESERVED_BYTES)
     finally:
         os.close(descriptor)
 
 
+def end_of_reserved_size(record: dict[str, Any], message: str) -> bytes:
+    """The JSON of an end in exactly the room that was reserved for it; a message that is too long is cut.
+
+    A character takes up to 12 bytes of JSON, so that 2000 of them need not fit.
+    """
+    while len(data := json.dumps({**record, "message": message}).encode()) > RESERVED_BYTES:
+        message = message[: -max(1, (len(data) - RESERVED_BYTES) // 12)]
+    return data.ljust(RESERVED_BYTES)
+
+
 def write_end(folder: str, code: int | None, reason: str, message: str) -> None:
     """Write ``ended`` into the room reserved for it; what is there already stays (somebody inferred the end)."""
-    record = {"exit_code": code, "reason": reason, "message": message[:MESSAGE_CHARACTERS], "ended_at": time.time()}
-    data = json.dumps(record).encode().ljust(RESERVED_BYTES)
+    record = {"exit_code": code, "reason": reason, "ended_at": time.time()}
+    data = end_of_reserved_size(record, message[:MESSAGE_CHARACTERS])
     for attempt in range(10):
         try:
             descriptor = os.open(f"{folder}/.ended", os.O_WRONLY | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, data)
+                write_all(descriptor, data)
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
             os.link(f"{folder}/.ended", f"{folder}/ended")  # a link never replaces
             os.unlink(f"{folder}/.ended")  # noqa: PTH108
+            flush_folder(folder)
         except FileExistsError:
             return
         except OSError as error:

