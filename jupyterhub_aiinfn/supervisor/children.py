@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,8 @@ PR_SET_PDEATHSIG = 1
 QUICK = 30.0
 """A process that lived shorter, in seconds, died quickly."""
 QUICK_DEATHS = 4
-"""So many quick deaths in a row, and the process is given up: 3 restarts take about 3.5 s of waiting. Arbitrary."""
+"""So many quick deaths in a row at the start of the platform, and the process is given up: 3 restarts take about 3.5 s
+of waiting. Arbitrary."""
 FIRST_DELAY, LONGEST_DELAY = 0.5, 5.0
 """Seconds before a restart: doubled with every quick death."""
 
@@ -42,12 +43,16 @@ class Program:
     folder: Path
 
 
+async def nothing() -> None:
+    """Nothing is in the way."""
+
+
 @dataclass
 class Child:
     """One program that is kept running.
 
     :meth:`keep_running` starts it and returns only when :meth:`stop` or :meth:`kill` was called; it raises
-    :class:`GivenUp` for a program that does not stay alive.
+    :class:`GivenUp` for a program that does not stay alive, unless it is :attr:`patient`.
     """
 
     program: Program
@@ -56,6 +61,10 @@ class Child:
     """Told in a sentence whenever the process died and is started again."""
     started_again: Callable[[], None] = lambda: None
     """Called after each restart."""
+    make_way: Callable[[], Awaitable[None]] = nothing
+    """Awaited before each restart."""
+    patient: bool = False
+    """Whether the program is never given up: sessions run on without it, and would end with the platform."""
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
     restarts: int = field(default=0, init=False)
     _stopping: asyncio.Event = field(default_factory=asyncio.Event, init=False)
@@ -94,6 +103,8 @@ class Child:
         while not self._stopping.is_set():
             began = time.monotonic()
             if self.process is None or self.process.returncode is not None:
+                if self.restarts:
+                    await self.make_way()
                 self.start()
                 if self.restarts:
                     self.started_again()
@@ -151,7 +162,7 @@ class Child:
         os.close(output)
 
     def _check_hope(self, quick_deaths: int, code: int) -> None:
-        if quick_deaths >= QUICK_DEATHS:
+        if quick_deaths >= QUICK_DEATHS and not self.patient:
             lines = "\n".join(f"  {line}" for line in self.log.last_lines(15))
             raise GivenUp(
                 f"{self.program.name} ended {quick_deaths} times in a row within {QUICK:g} s of its start "

@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from .children import Child
 from .leftovers import end_workloads, has_leftovers, local_backend
 from .logs import BoundedLog
 from .places import find_state, find_values, remember_values
-from .ports import check_free, free_ports
+from .ports import check_free, free_internal_ports, free_ports
 from .programs import hub_program, proxy_program, service_program
 from .record import Record, check_owner, check_room, lock
 from .steps import Steps
@@ -144,8 +145,8 @@ def _check_ready_file(file: Path) -> None:
 def _installation(options: Options, state: StateFolder, values_file: Path) -> tuple[int, Installation]:
     if options.port:
         check_free(options.host, options.port)
-    hub, api, service, free = free_ports(4)
-    port = options.port or free
+    hub, api, service = free_internal_ports(3)
+    port = options.port or free_ports(1)[0]
     installation = Installation(
         state=state,
         values_file=values_file,
@@ -279,9 +280,24 @@ class Supervisor:
         )
         for program in programs:
             child = Child(program, BoundedLog(self.state.logs / f"{program.name}.log"), self.steps.happened)
+            child.make_way = partial(self._make_way, program.name)
             self.children[program.name] = child
             child.start()
         self.children["proxy"].started_again = self._restore_routes
+
+    async def _make_way(self, name: str) -> None:
+        """End the sessions that have taken a port of a part while it was away: all sessions share loopback."""
+        installation = self.installation
+        ports = {
+            "proxy": (self.prepared.port, installation.proxy_api_port),
+            "hub": (installation.hub_port,),
+            "service": (installation.service_port,),
+        }
+        backend = local_backend(installation, self.prepared.values)
+        for port in ports[name]:
+            for workload in await backend.listening(port):
+                self.steps.happened(f"a session of {workload.person} had taken port {port} of the {name}; it is ended")
+                await backend.stop(workload.id, f"it had taken a port of the platform ({port})", 0.0)
 
     def _restore_routes(self) -> None:
         """A new proxy knows no routes: ask the hub to give them to it now and not at its next look."""
@@ -314,6 +330,8 @@ class Supervisor:
         await asyncio.gather(*(self._wait_for(name, url) for name, url in waits.items()))
         await self._until_answers(f"{self.prepared.local_url}/hub/login")
         await self._until_answers(f"{self.prepared.local_url}/services/aiinfn/health")
+        for child in self.children.values():
+            child.patient = True
         self._write_ready_file(people, passwords)
         self.steps.ready(self.installation.public_url, people, passwords, enforcement)
 

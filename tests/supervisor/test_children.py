@@ -149,3 +149,32 @@ def test_ends_are_described() -> None:
     assert describe(3) == "exit code 3"
     assert describe(-9) == "killed by SIGKILL"
     assert describe(-63) == "killed by signal 63"
+
+
+async def test_what_sessions_run_on_without_is_never_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "LONGEST_DELAY", 0.1)
+    monkeypatch.setattr(children, "FIRST_DELAY", 0.1)
+    one = child(tmp_path, "raise SystemExit(1)")
+    one.patient = True
+    running = asyncio.ensure_future(one.keep_running())
+    await wait_until(lambda: one.restarts > children.QUICK_DEATHS + 2)
+    await one.stop(5)
+    await running
+
+
+async def test_the_way_is_made_before_each_restart(tmp_path: Path) -> None:
+    made: list[bool] = []
+    one = child(tmp_path, "import time; print('up', flush=True); time.sleep(60)")
+
+    async def make_way() -> None:
+        made.append(one.pid is None)
+
+    one.make_way = make_way
+    running = asyncio.ensure_future(one.keep_running())
+    await wait_for_text(tmp_path / "thing.log", "up")
+    assert made == [], "nobody can be in the way at the first start: its ports were found free"
+    one.signal(signal.SIGKILL)
+    await wait_until(lambda: one.restarts == 1 and one.pid is not None)
+    assert made == [True]
+    await one.stop(5)
+    await running

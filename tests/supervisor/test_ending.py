@@ -1,5 +1,6 @@
 """The ends: twice Ctrl-C, `aiinfn down`, a killed supervisor, a part that cannot live, stale and reused pids."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -9,9 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from jupyterhub_aiinfn.api.workloads import Phase, WorkloadKind
+from jupyterhub_aiinfn.backends.base import WorkloadSpec
+from jupyterhub_aiinfn.backends.local.backend import LocalBackend
+from jupyterhub_aiinfn.backends.local.listening import root_has_ports
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.supervisor.record import Record, read_record
+from jupyterhub_aiinfn.values import load_values
 from tests.platform import RunningPlatform
 
 from .test_running import CHOICE, aiinfn, answers, build_python, wait_until
@@ -144,3 +150,63 @@ def test_a_part_that_cannot_live_is_a_sentence_with_its_last_lines(folder: Path)
     assert "Error: hub ended 4 times in a row" in platform.output
     assert "file is not a database" in platform.output
     assert platform.processes() == []
+
+
+SQUAT = """
+import socket, sys, time
+print("waiting", flush=True)
+while True:
+    try:
+        taken = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+    except OSError:
+        time.sleep(0.002)
+    else:
+        break
+print("taken", flush=True)
+time.sleep(120)
+"""
+
+
+@pytest.mark.slow
+async def test_a_session_that_takes_a_port_of_a_dead_part_is_ended(folder: Path) -> None:
+    """All sessions share loopback: whoever listens where the proxy did gets people's passwords."""
+    with RunningPlatform.start(folder=folder) as platform:
+        values = load_values(Path(platform.record["values"]))
+        backend = LocalBackend(values, platform.state)
+        port = platform.url.rpartition(":")[2]
+        spec = WorkloadSpec(
+            kind=WorkloadKind.session,
+            name="squatter",
+            command=("/usr/bin/python3", "-c", SQUAT, port),
+            cores=1,
+            memory_gib=1,
+            person="bob",
+        )
+        squatter = await backend.start(spec)
+        async with asyncio.timeout(20):
+            while "waiting" not in await backend.log(squatter.id):
+                await asyncio.sleep(0.05)
+        platform.kill("proxy")
+        async with asyncio.timeout(60):
+            while (found := await backend.workload(squatter.id)).phase is not Phase.ended:
+                await asyncio.sleep(0.05)
+        assert "taken" in await backend.log(squatter.id)
+        assert found.message == f"it had taken a port of the platform ({port})"
+        await asyncio.to_thread(wait_until, lambda: answers(f"{platform.url}/hub/login"))
+        assert f"a session of bob had taken port {port} of the proxy; it is ended" in platform.output
+
+
+def test_the_inner_ports_are_such_that_no_session_can_take_them_where_that_is_possible(folder: Path) -> None:
+    with RunningPlatform.start(folder=folder) as platform:
+        inner = [platform.record[f"{name}_port"] for name in ("hub", "proxy_api", "service")]
+        assert all((port < 1024) is root_has_ports() for port in inner)
+
+
+@pytest.mark.slow
+def test_a_part_that_dies_again_and_again_ends_nothing_once_the_platform_runs(folder: Path) -> None:
+    with RunningPlatform.start(folder=folder) as platform:
+        for _ in range(6):
+            wait_until(lambda: platform.part("service") is not None, what="the service is started again")
+            platform.kill("service")
+        assert platform.process.poll() is None, platform.output
+        assert answers(f"{platform.url}/hub/login")

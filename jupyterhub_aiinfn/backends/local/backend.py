@@ -123,6 +123,10 @@ class LocalBackend(Backend):
 
     # ----------------------------------------------------------------------------------- what one machine also has
 
+    async def listening(self, port: int) -> list[Workload]:
+        """The workloads that hold a socket which accepts connections on that port of loopback."""
+        return await self._call(self._listening, port)
+
     def enforcement(self) -> list[Enforcement]:
         """What this machine enforces and what it does not. Blocking at the first call (about 20 ms)."""
         return describe_enforcement(self._host, self._problem, self._cgroups)
@@ -220,6 +224,12 @@ class LocalBackend(Backend):
             return False
         own = sockets_of(sandbox)
         return sandbox.alive() and all(one.inode in own for one in found)
+
+    def _listening(self, port: int) -> list[Workload]:
+        inodes = {one.inode for one in listeners(port)}
+        live = [workload for workload in self.records.all() if workload.phase is not Phase.ended] if inodes else []
+        held = {workload.id: self.records.sandbox(workload.id) for workload in live}
+        return [one for one in live if (sandbox := held[one.id]) and not inodes.isdisjoint(sockets_of(sandbox))]
 
     def _counts(self) -> dict[str, DeviceCount]:
         return count_devices(self.values.accelerators)
