@@ -30,9 +30,9 @@ VALUES = {
 }
 
 
-def session(person: str, *command: str, memory_gib: float = 1.0) -> WorkloadSpec:
+def session(person: str, *command: str, memory_gib: float = 1.0, cores: float = 1) -> WorkloadSpec:
     return WorkloadSpec(
-        kind=WorkloadKind.session, name="attack", command=command, cores=1, memory_gib=memory_gib, person=person
+        kind=WorkloadKind.session, name="attack", command=command, cores=cores, memory_gib=memory_gib, person=person
     )
 
 
@@ -153,6 +153,18 @@ async def memory_bomb(backend: LocalBackend) -> Any:
         await finish(backend, bomb.id)
         ends.append((await backend.workload(bomb.id)).reason)
     return ends
+
+
+async def core_hog(backend: LocalBackend) -> Any:
+    """A quarter of a core, and two processes that want all they can get: the share they got."""
+    code = (
+        "import os, time\nbegun = time.monotonic()\nchild = os.fork()\n"
+        "while time.monotonic() - begun < 3: pass\n"
+        "if not child: os._exit(0)\nos.wait()\ntimes = os.times()\n"
+        "print(sum(times[:4]) / (time.monotonic() - begun))"
+    )
+    hog = await backend.start(session("alice", "/usr/bin/python3", "-c", code, cores=0.25))
+    return float(await finish(backend, hog.id))
 
 
 async def enforcement(backend: LocalBackend) -> Any:

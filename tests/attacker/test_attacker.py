@@ -60,3 +60,11 @@ def test_memory_is_limited_wherever_it_is_taken(platform: Platform) -> None:
         assert platform.run("memory_bomb") == ["out-of-memory"] * 3
     else:
         assert "may use all memory" in enforced(platform)["memory"][1]
+
+
+def test_cores_are_limited(platform: Platform) -> None:
+    share = platform.run("core_hog")
+    if enforced(platform)["cores"][0]:
+        assert 0.05 < share < 0.4
+    else:
+        assert "may use all processors" in enforced(platform)["cores"][1]
