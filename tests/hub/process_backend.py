@@ -11,16 +11,47 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
-from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import NothingFree, WorkloadNotFound
 
+MUTE = """
+import os, socket, time, urllib.parse
+port = urllib.parse.urlparse(os.environ["JUPYTERHUB_SERVICE_URL"]).port
+with socket.create_server(("127.0.0.1", port)) as server:
+    taken = [server.accept() for _ in range(1000)]
+"""
+
+
+class Images:
+    """The image ``missing`` is not built."""
+
+    def ready(self, image: str) -> bool:
+        return image != "missing"
+
+    def kernels(self, image: str) -> Path:
+        return Path("/nonexistent")
+
+    def build_spec(self, image: str) -> WorkloadSpec:
+        return WorkloadSpec(
+            kind=WorkloadKind.job,
+            job_class=JobClass.platform,
+            name=f"environment {image}",
+            command=("/bin/sleep", "60"),
+            cores=1,
+            memory_gib=1,
+            key=f"environment-{image}",
+        )
+
 
 class ProcessBackend(Backend):
-    """Workloads are children of this process; ``slow`` seconds pass before a start that finds nothing free says so."""
+    """Workloads are children of this process; ``slow`` seconds pass before a start that finds nothing free says so.
 
-    def __init__(self, folder: Path, devices: Mapping[str, int], slow: float = 0.0) -> None:
-        self.folder, self.devices, self.slow = folder, dict(devices), slow
+    A ``blind`` one never says what runs.
+    """
+
+    def __init__(self, folder: Path, devices: Mapping[str, int], slow: float = 0.0, blind: bool = False) -> None:
+        self.folder, self.devices, self.slow, self.blind = folder, dict(devices), slow, blind
         self.known: dict[str, Workload] = {}
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.keys: dict[str, str] = {}
@@ -93,6 +124,8 @@ class ProcessBackend(Backend):
             return (*spec.command, *(["--allow-root"] if os.geteuid() == 0 else []))
         if spec.kind is WorkloadKind.job:
             return spec.command
+        if spec.profile == "mute":
+            return (sys.executable, "-I", "-c", MUTE)
         return (sys.executable, "-I", str(Path(__file__).parent / "tiny_server.py"))
 
     async def _wait(self, workload_id: str) -> None:
@@ -123,6 +156,8 @@ class ProcessBackend(Backend):
         return self.known[workload_id]
 
     async def workloads(self) -> list[Workload]:
+        if self.blind:
+            await asyncio.Event().wait()
         return list(self.known.values())
 
     async def watch(self) -> AsyncIterator[Workload]:

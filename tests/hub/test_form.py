@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
 from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.hub import form
-from jupyterhub_aiinfn.model.entitlement import Offer, offers
-from jupyterhub_aiinfn.model.requests import DeviceCount, Held, Person, Situation
+from jupyterhub_aiinfn.hub.availability import AvailabilityFeed
+from jupyterhub_aiinfn.hub.last_choices import LastChoices
+from jupyterhub_aiinfn.hub.platform import Platform
+from jupyterhub_aiinfn.model.requests import Person
 from jupyterhub_aiinfn.values import Values, parse_values
+
+from .process_backend import Images, ProcessBackend
 
 VALUES = """
 version: 1
@@ -30,24 +36,28 @@ profiles:
 ALICE = Person("alice", frozenset({"lab", "other"}))
 
 
-class Page:
-    """As much of the platform as the form reads."""
+def make_platform(values: Values, folder: Path, devices: Mapping[str, DeviceAvailability] | None = None) -> Platform:
+    """The real one, which was sent a snapshot unless nothing is known; nothing is started."""
+    feed = AvailabilityFeed("http://127.0.0.1:1/", "none")
+    if devices is not None:
+        feed.receive(Availability(taken_at=datetime.now(UTC), devices=dict(devices)))
+    backend, choices = ProcessBackend(folder, {}), LastChoices(folder / "last-choices.json")
+    return Platform(values, backend, Images(), feed, choices, ticket_key="key")
 
-    def __init__(self, values: Values, situation: Situation) -> None:
-        self.values, self.situation, self.drawing = values, situation, asyncio.Lock()
 
-    def offers(self, person: Person, server_name: str) -> list[Offer]:
-        return offers(self.values, person, self.situation, server_name)
+def cards(total: int, used: int, *, emulated: bool = False, reason: str = "") -> dict[str, DeviceAvailability]:
+    return {"card": DeviceAvailability(accelerator="card", total=total, used=used, emulated=emulated, reason=reason)}
 
 
-def render(
-    chosen: Mapping[str, str] | None = None,
-    devices: Mapping[str, DeviceCount] | None = None,
-    held: tuple[Held, ...] = (),
-) -> str:
-    situation = Situation(now=datetime(2026, 1, 1, tzinfo=UTC), held=held, devices=devices)
-    page: Any = Page(parse_values(VALUES, "test"), situation)
-    return " ".join(asyncio.run(form.render(page, ALICE, chosen or {}, "")).split())
+@pytest.fixture
+def render(tmp_path: Path) -> Callable[..., str]:
+    """The form as alice sees it, on one line."""
+
+    def draw(chosen: Mapping[str, str] | None = None, devices: Mapping[str, DeviceAvailability] | None = None) -> str:
+        platform = make_platform(parse_values(VALUES, "test"), tmp_path, devices)
+        return " ".join(asyncio.run(form.render(platform, ALICE, chosen or {}, "")).split())
+
+    return draw
 
 
 def test_only_the_fields_of_the_chosen_profile_count() -> None:
@@ -85,7 +95,7 @@ def test_links_prefill_with_and_without_prefix_and_ignore_the_rest() -> None:
     assert form.read_link({"profile": [b"\xff\xfe"]}) == {"profile": "\ufffd\ufffd"}
 
 
-def test_every_text_is_escaped() -> None:
+def test_every_text_is_escaped(render: Callable[..., str]) -> None:
     page = render()
     assert "<script>" not in page
     assert "&lt;script&gt;" in page
@@ -93,27 +103,27 @@ def test_every_text_is_escaped() -> None:
     assert "Card &lt;b&gt;" in page
 
 
-def test_what_is_free_is_shown_and_what_is_not_is_disabled_with_its_reason() -> None:
-    page = render(devices={"card": DeviceCount(total=3, used=2)})
+def test_what_is_free_is_shown_and_what_is_not_is_disabled_with_its_reason(render: Callable[..., str]) -> None:
+    page = render(devices=cards(3, 2))
     assert "1 of 3 free" in page
     assert 'value="card:2" disabled' in page
     assert "2 are not free now" in page
-    none = render(devices={"card": DeviceCount(total=0, used=0, reason="no NVIDIA GPU on this machine")})
+    none = render(devices=cards(0, 0, reason="no NVIDIA GPU on this machine"))
     assert 'value="gpu" required disabled aria-describedby="profile-gpu-about profile-gpu-why"' in none
     assert "no NVIDIA GPU on this machine" in none
     assert "availability unknown" in render()
 
 
-def test_emulated_says_so() -> None:
-    assert "EMULATED" in render(devices={"card": DeviceCount(total=3, used=2, emulated=True)})
-    assert "EMULATED" not in render(devices={"card": DeviceCount(total=3, used=2)})
+def test_emulated_says_so(render: Callable[..., str]) -> None:
+    assert "EMULATED" in render(devices=cards(3, 2, emulated=True))
+    assert "EMULATED" not in render(devices=cards(3, 2))
 
 
-def test_the_last_choice_is_preselected_if_it_can_be_had() -> None:
+def test_the_last_choice_is_preselected_if_it_can_be_had(render: Callable[..., str]) -> None:
     page = render({"profile": "cpu", "size": "large", "project": "other"})
     assert 'id="profile-cpu-size-large" value="large" checked' in page
     assert '<option value="other" selected' in page
-    gone = render({"profile": "gpu"}, devices={"card": DeviceCount(total=1, used=1)})
+    gone = render({"profile": "gpu"}, devices=cards(1, 1))
     assert 'id="profile-cpu" value="cpu" required checked' in gone
 
 

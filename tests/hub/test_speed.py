@@ -14,14 +14,17 @@ from typing import Any
 import pytest
 import yaml
 
+from jupyterhub_aiinfn.api.availability import DeviceAvailability
 from jupyterhub_aiinfn.hub import form
-from jupyterhub_aiinfn.model.requests import DeviceCount, Held, Person, Situation
+from jupyterhub_aiinfn.model.entitlement import decide
+from jupyterhub_aiinfn.model.requests import Person, Situation
 from jupyterhub_aiinfn.values import parse_values
 
 from .running_hub import Browser, RunningHub
-from .test_form import Page
+from .test_form import make_platform
 
 VIEWERS = 20
+NOW = Situation(now=datetime.now(UTC))
 LONGEST_HOLD = 0.05
 """CPU seconds for which the page may keep the loop."""
 
@@ -57,12 +60,17 @@ def large_site() -> dict[str, Any]:
     }
 
 
-async def test_drawing_the_pages_never_holds_the_loop() -> None:
+async def test_drawing_the_pages_never_holds_the_loop(tmp_path: Path) -> None:
     """The worst case: nothing of what 20 people of different groups see was drawn before."""
     values = parse_values(yaml.safe_dump(large_site()), "large")
-    held = tuple(Held(f"person{n:03}", "", f"project{n:02}", None, 0) for n in range(40))
-    devices = {"card": DeviceCount(8, 3, emulated=True), "qpu": DeviceCount(2, 1, emulated=True)}
-    page: Any = Page(values, Situation(now=datetime.now(UTC), held=held, devices=devices))
+    devices = {
+        "card": DeviceAvailability(accelerator="card", total=8, used=3, emulated=True),
+        "qpu": DeviceAvailability(accelerator="qpu", total=2, used=1, emulated=True),
+    }
+    platform = make_platform(values, tmp_path, devices)
+    for number in range(40):
+        person = Person(f"person{number:03}", frozenset({"users", f"group{number % 50:02}"}))
+        platform.sessions.reserve(person.name, "", decide(values, person, {"profile": "profile00"}, NOW, ""))
     people = [Person(f"person{n:03}", frozenset({"users", f"group{n % 50:02}"})) for n in range(40, 40 + VIEWERS)]
     form.prepare()
     gc.collect()
@@ -76,7 +84,7 @@ async def test_drawing_the_pages_never_holds_the_loop() -> None:
             holds.append(time.process_time() - before)
 
     watching = asyncio.ensure_future(watch())
-    await asyncio.gather(*(form.render(page, person, {}, "") for person in people))
+    await asyncio.gather(*(form.render(platform, person, {}, "") for person in people))
     watching.cancel()
     gc.unfreeze()
     print(f"longest hold {max(holds) * 1000:.0f} ms of CPU")
