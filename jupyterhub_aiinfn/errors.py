@@ -8,6 +8,7 @@
     │   ├── Malformed            422: not a request that the page could have sent
     │   ├── NotEntitled          403: this person may not have this
     │   ├── NothingFree          409: entitled, but not to be had now
+    │   │   └── Busy             429: too many sessions are starting at this moment
     │   └── EnvironmentMissing   409: the image's environment is being built
     ├── BackendError             the backend could not do what it was asked
     │   └── WorkloadNotFound     no workload of that id
@@ -88,6 +89,15 @@ class NothingFree(Refusal):
 
     status = 409
     reason = "nothing-free"
+
+
+class Busy(NothingFree):
+    """429: entitled and perhaps free, but too many sessions are starting at this moment; it is worth trying again."""
+
+    status = 429
+    reason = "busy"
+    retry_after = 60
+    """Seconds after which a program may try again (arbitrary)."""
 
 
 class EnvironmentMissing(Refusal):

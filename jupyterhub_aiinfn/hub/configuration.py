@@ -13,7 +13,7 @@ from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.values import Values
 
-from . import pages
+from . import new_rows, pages
 from .availability import AvailabilityFeed
 from .last_choices import LastChoices
 from .password import PasswordAuthenticator
@@ -152,8 +152,10 @@ def _sessions(c: Any, values: Values, platform: Platform, installation: Installa
     }
     c.JupyterHub.spawner_class = type("LocalSpawner", (LocalSpawner,), attributes)
     c.JupyterHub.allow_named_servers = limits.sessions_per_person > 1
-    c.JupyterHub.named_server_limit_per_user = NAMES_PER_PERSON
-    c.JupyterHub.concurrent_spawn_limit = limits.concurrent_starts
+    c.JupyterHub.named_server_limit_per_user = NAMES_PER_PERSON + new_rows.KEPT
+    # The decision refuses what is too much at a time, in words. The hub's own limit counts requests that are being
+    # refused as well, and answers without a remedy: it is there for what must never happen.
+    c.JupyterHub.concurrent_spawn_limit = 100 * limits.concurrent_starts
     c.Spawner.default_url = "/lab"
     c.Spawner.disable_user_config = True
     c.Spawner.env_keep = []

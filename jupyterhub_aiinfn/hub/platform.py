@@ -69,7 +69,12 @@ class Platform:
 
     def situation(self) -> Situation:
         """The world as the hub knows it at this moment."""
-        return Situation(now=datetime.now(UTC), held=self.sessions.held(), devices=devices(self.feed.snapshot()))
+        return Situation(
+            now=datetime.now(UTC),
+            held=self.sessions.held(),
+            devices=devices(self.feed.snapshot()),
+            starting=self.sessions.starting(),
+        )
 
     def offers(self, person: Person, server_name: str) -> list[Offer]:
         """What to show on the page.

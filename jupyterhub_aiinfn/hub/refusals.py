@@ -7,7 +7,7 @@ from html import escape
 
 from jupyterhub.spawner import SpawnException
 
-from jupyterhub_aiinfn.errors import Refusal
+from jupyterhub_aiinfn.errors import Busy, Refusal
 
 
 class Refused(SpawnException):
@@ -27,6 +27,8 @@ class Refused(SpawnException):
         self.jupyterhub_html_message = html
         self.redirect = redirect
         self.headers = {"Refresh": f"0; url={redirect}", "Location": redirect} if redirect else {}
+        if isinstance(refusal, Busy):
+            self.headers["Retry-After"] = str(refusal.retry_after)
 
 
 class StartFailed(SpawnException):
@@ -35,10 +37,10 @@ class StartFailed(SpawnException):
     It is a *failure* too: a person whose own files break the server must not be able to end the hub.
     """
 
-    def __init__(self, sentence: str, *, last_lines: str = "", reason: str = "exited") -> None:
+    def __init__(self, sentence: str, *, last_lines: str = "", reason: str = "exited", status: int = 500) -> None:
         text = f"{sentence}\n{last_lines}" if last_lines else sentence
         html = escape(sentence) + (f'<pre class="aiinfn-log">{escape(last_lines)}</pre>' if last_lines else "")
-        super().__init__(text, reason=reason, message_html=html, log_message=sentence, status_code=500)
+        super().__init__(text, reason=reason, message_html=html, log_message=sentence, status_code=status)
         self.jupyterhub_message = text
         self.jupyterhub_html_message = html
 

@@ -72,6 +72,10 @@ class Sessions:
         """The start is over: its workload counts by itself, or there is none."""
         self._reserved.pop((person, server_name), None)
 
+    def starting(self) -> int:
+        """How many starts are under way."""
+        return len(self._reserved)
+
     def live(self, workload_id: str) -> Workload | None:
         """A session that starts or runs."""
         return self._live.get(workload_id)

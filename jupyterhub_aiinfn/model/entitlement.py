@@ -29,7 +29,8 @@ def decide(values: Values, person: Person, options: object, situation: Situation
     """The grant for a start, or a :class:`Refusal` whose text is a sentence with the remedy.
 
     :class:`Malformed`: the page could not have sent this. :class:`NotEntitled`: this person may not have it, now
-    or later. :class:`NothingFree`: they may, but not now. ``person`` is whom the session is for, whoever asks.
+    or later. :class:`NothingFree`: they may, but not now; :class:`~jupyterhub_aiinfn.errors.Busy`: the site starts as
+    many sessions as it may. ``person`` is whom the session is for, whoever asks.
     ``server_name`` is "" for the default server; what that server holds does not count against its own start.
     """
     standing = Standing(values, person, situation, server_name)
@@ -125,7 +126,8 @@ def _check_right(standing: Standing, project: str, accelerator: str, count: int)
 
 
 def _not_now(standing: Standing, choice: Choice) -> Refusal | None:
+    """What lasts longest is said first: it is no use to try again in a minute when the devices are in use."""
     refusal = standing.sessions_refusal(choice.project)
-    if refusal is not None or choice.accelerator is None:
-        return refusal
-    return refusal_with_remedy(standing, choice.profile, choice.project, choice.accelerator, choice.count)
+    if refusal is None and choice.accelerator is not None:
+        refusal = refusal_with_remedy(standing, choice.profile, choice.project, choice.accelerator, choice.count)
+    return refusal or standing.starts_refusal()

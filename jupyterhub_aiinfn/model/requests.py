@@ -53,6 +53,8 @@ class Situation:
     held: tuple[Held, ...] = ()
     """Everybody's sessions, those being started included."""
     devices: Mapping[str, DeviceCount] | None = None
+    starting: int = 0
+    """Sessions that are starting, the one in question not counted."""
 
     @property
     def today(self) -> date:

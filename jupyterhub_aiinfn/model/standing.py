@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
-from jupyterhub_aiinfn.errors import NotEntitled, NothingFree, Refusal
+from jupyterhub_aiinfn.errors import Busy, NotEntitled, NothingFree, Refusal
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.profiles import Profile
 from jupyterhub_aiinfn.values.projects import Project
@@ -127,6 +127,15 @@ class Standing:
         sessions = f"{_of(count, cap)} sessions that project {quoted(project)} allows each member"
         rest = ", or choose another project" if len(self.projects) > 1 else ""
         return NothingFree(f"{sessions} are running or starting; stop one of them first{rest}")
+
+    def starts_refusal(self) -> Refusal | None:
+        """Why nothing can be started at this very moment, whatever it is; None when it can."""
+        limit = self.values.limits.concurrent_starts
+        count = self.situation.starting
+        if count < limit:
+            return None
+        sessions = f"{count} session{'' if count == 1 else 's'} {_are(count)} starting at this moment"
+        return Busy(f"{sessions}, which is all that this site starts at a time; try again in a minute")
 
     def accelerator_refusal(self, project: str, accelerator: str, count: int) -> Refusal | None:
         """Why ``count`` devices cannot be had for ``project`` now; None when they can (or nothing is known)."""

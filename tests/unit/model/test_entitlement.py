@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterhub_aiinfn.errors import Malformed, NotEntitled, NothingFree, Refusal
+from jupyterhub_aiinfn.errors import Busy, Malformed, NotEntitled, NothingFree, Refusal
 from jupyterhub_aiinfn.model.entitlement import decide, offers, projects_of, read_choice
 from jupyterhub_aiinfn.model.requests import Choice, DeviceCount, Grant, Held, Person, Situation
 from jupyterhub_aiinfn.values import Values, parse_values
@@ -71,6 +72,17 @@ def refusal(kind: type[Refusal], options: object, person: Person = ALICE, world:
         start(options, person, world)
     assert type(caught.value) is kind
     return str(caught.value)
+
+
+def test_no_more_sessions_start_at_a_time_than_the_site_wants() -> None:
+    assert start({"profile": "cpu"}, world=replace(situation(), starting=15))
+    full = replace(situation(), starting=16)
+    assert refusal(Busy, {"profile": "cpu"}, world=full) == (
+        "16 sessions are starting at this moment, which is all that this site starts at a time; try again in a minute"
+    )
+    refusal(Malformed, {"profile": "cpu", "size": "huge"}, world=full)
+    in_use = replace(full, devices={"a100": DeviceCount(2, 2)})
+    refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=in_use)
 
 
 def test_a_grant_says_everything_that_the_spawner_needs() -> None:
