@@ -27,7 +27,16 @@ NO_ACCELERATOR = "none"
 CARDS_AT_A_TIME = 10
 """Cards that are drawn before others get their turn: about 2 ms."""
 
-posted: ContextVar[Mapping[str, str] | None] = ContextVar("posted", default=None)
+
+@dataclass(frozen=True)
+class Posted:
+    """A form that was sent; ``options`` is None when it could not be read."""
+
+    server_name: str
+    options: Mapping[str, str] | None = None
+
+
+posted: ContextVar[Posted | None] = ContextVar("posted", default=None)
 """What the request under way posted: after a refusal the form shows it again."""
 
 
@@ -80,6 +89,16 @@ def read_link(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, str]:
         if values:
             found[key] = values[0].decode(errors="replace")
     return found
+
+
+def is_readable(arguments: Mapping[str, Sequence[bytes]]) -> bool:
+    """Whether all values of an address are UTF-8."""
+    try:
+        for values in arguments.values():
+            b"".join(values).decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 async def render(platform: Platform, person: Person, chosen: Mapping[str, str], server_name: str) -> str:

@@ -104,8 +104,13 @@ class Platform:
         self.sessions.reserve(person.name, server_name, grant)
         return grant
 
-    def ticket_address(self, person: str, server_name: str, grant: Grant, job: str, holder: str = "") -> str:
-        """Where the browser of ``holder`` (by default the person) follows the build and goes on to the session."""
+    def ticket_address(
+        self, person: str, server_name: str, grant: Grant, job: str, *, holder: str = "", next_page: str = ""
+    ) -> str:
+        """Where the browser of ``holder`` (by default the person) follows the build and goes on to the session.
+
+        ``next_page`` is the page of this site that was asked for; by default the session's first one.
+        """
         ticket = StartTicket(
             id=new_workload_id(),
             person=person,
@@ -115,6 +120,7 @@ class Platform:
             job=job,
             expires=int(time.time()) + TICKET_LIFE,
             holder=holder,
+            next=next_page,
         )
         return f"{self.service_prefix}starts?ticket={sign_ticket(self.ticket_key, ticket)}"
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
+from urllib.parse import quote
 
 from jupyterhub.apihandlers.base import APIHandler
 from jupyterhub.spawner import Spawner
 from jupyterhub.user import User
-from traitlets import default
+from tornado.web import HTTPError
+from traitlets import default, observe
 
 from jupyterhub_aiinfn.errors import AiinfnError, EnvironmentMissing, Malformed, Refusal
 from jupyterhub_aiinfn.model.requests import Grant, Person
@@ -16,6 +19,11 @@ from jupyterhub_aiinfn.model.requests import Grant, Person
 from . import form, new_rows
 from .platform import Platform
 from .refusals import PrefillOnly, Refused, StartFailed
+
+SESSIONS_KNOWN_WITHIN = 8.0
+"""Seconds; below the 10 s after which JupyterHub answers a request without knowing how its start ends."""
+LONGEST_NEXT = 500
+"""Escaped characters of a page to go on to that a ticket carries; the ticket is part of an address too (arbitrary)."""
 
 
 class GrantedSpawner(Spawner):
@@ -27,11 +35,12 @@ class GrantedSpawner(Spawner):
     platform: Platform
     grant: Grant | None = None
     _refused = False
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        if self.orm_spawner is not None:
-            new_rows.note(self.orm_spawner)
+    _stored_before: Mapping[str, Any] | None = None
+    """The options that were stored before the start under way; None when none is under way."""
+    _made_by_start = False
+    """Whether the start under way, or a form, is all that the row of this named server was made for."""
+    _waits = False
+    """Whether the start was refused only until an environment is there."""
 
     async def start(self) -> Any:
         """Start what was granted."""
@@ -44,6 +53,11 @@ class GrantedSpawner(Spawner):
     async def poll(self) -> int | None:
         """None while it lives."""
         raise NotImplementedError
+
+    def get_state(self) -> dict[str, Any]:
+        """A row that waits for an environment is kept like one that waits for its form, with its display name."""
+        state: dict[str, Any] = super().get_state()
+        return state | new_rows.mark(self.orm_spawner) if self._made_by_start and self._waits else state
 
     @default("options_form")
     def _options_form(self) -> Any:
@@ -66,42 +80,64 @@ class GrantedSpawner(Spawner):
         return Person(name=self.user.name, groups=groups, admin=bool(self.user.admin))
 
     async def render_form(self) -> str:
-        """The cards of the spawn page."""
-        self.platform.start()
-        new_rows.made_by(self.orm_spawner, self.handler)
-        return await form.render(self.platform, self.person(), self._prefill(), self.name)
+        """The cards of the spawn page.
 
-    def _prefill(self) -> Mapping[str, str]:
+        After a refusal JupyterHub asks the person's default spawner, whichever server the form was of.
+        """
+        self.platform.start()
         posted = form.posted.get()
-        if posted is not None:
-            return posted
-        arguments: Mapping[str, Sequence[bytes]] = self.handler.request.query_arguments if self.handler else {}
-        return form.read_link(arguments) or self.platform.last_choices.latest(self.user.name, self.name)
+        if posted is None:
+            new_rows.show(self)
+        server_name = self.name if posted is None else posted.server_name
+        return await form.render(self.platform, self.person(), self._prefill(posted, server_name), server_name)
+
+    def _prefill(self, posted: form.Posted | None, server_name: str) -> Mapping[str, str]:
+        if posted is not None and posted.options is not None:
+            return posted.options
+        arguments: Mapping[str, Sequence[bytes]] = {}
+        if posted is None and self.handler:
+            arguments = self.handler.request.query_arguments
+        return form.read_link(arguments) or self.platform.last_choices.latest(self.user.name, server_name)
 
     def read_form(self, data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         """The options of a posted form. What they are worth is decided just before the start."""
+        form.posted.set(form.Posted(self.name))
         try:
             options = form.read_form(data)
         except Malformed as refusal:
             raise Refused(refusal) from refusal
-        form.posted.set(options)
+        form.posted.set(form.Posted(self.name, options))
         return options
 
     def options_from_query(self, query_data: Mapping[str, Sequence[str]]) -> NoReturn:
         """A link never starts anything: it prefills the form."""
         raise PrefillOnly
 
+    async def run_auth_state_hook(self, auth_state: Any) -> None:
+        """Refuse an address that cannot be read: JupyterHub decodes it next, and would answer 500."""
+        if self.handler and not form.is_readable(self.handler.request.query_arguments):
+            raise HTTPError(400, "the address of this page holds characters that are not UTF-8; correct the link")
+        await super().run_auth_state_hook(auth_state)
+
     # The decision
+
+    @observe("handler")
+    def _remember_stored_options(self, change: Mapping[str, Any]) -> None:
+        # JupyterHub hands the request over just before it stores that request's options: a look at a form changes
+        # nothing, and after a refused start the former ones count again.
+        if change["new"] is not None:
+            self._stored_before = dict(self.orm_spawner.user_options or {})
 
     async def run_pre_spawn_hook(self) -> None:
         """Decide, reserve, and see to the environment; raises :class:`Refused` before anything was started."""
-        await self.platform.sessions.loaded()
-        self._refused = True
-        new_rows.made_by(self.orm_spawner, self.handler)
+        self._refused, self._waits = True, False
+        self._made_by_start = new_rows.made_by_start(self.orm_spawner, self._stored_before or {})
+        await self._require_known_sessions()
         try:
             self.grant = self.platform.decide_and_reserve(self.person(), self.user_options, self.name)
             await self._ensure_environment(self.grant)
         except EnvironmentMissing as missing:
+            self._waits = True
             raise self._come_back_later(missing) from missing
         except Refusal as refusal:
             raise Refused(refusal) from refusal
@@ -112,17 +148,47 @@ class GrantedSpawner(Spawner):
         self.commit()
         await self._admin_hook()
 
-    async def run_post_stop_hook(self) -> None:
-        """Whatever ended, refused or failed: nothing stays reserved, and what is stored is the last good choice."""
+    async def _require_known_sessions(self) -> None:
+        if not await self.sessions_are_known():
+            sentence = "the hub cannot see which sessions run, so it starts none"
+            remedy = "try again in a minute, and tell an administrator when that does not help"
+            raise StartFailed(f"{sentence}; {remedy}", reason="error", status=503)
+
+    async def sessions_are_known(self) -> bool:
+        """Wait, not for long, until the backend's sessions were read: a broken watch must not hold a start for ever."""
+        try:
+            await asyncio.wait_for(self.platform.sessions.loaded(), SESSIONS_KNOWN_WITHIN)
+        except TimeoutError:
+            return False
+        return True
+
+    def came_up(self) -> None:
+        """The session answers: its choice is the last good one, and its workload counts by itself."""
+        assert self.grant is not None
+        self._stored_before = None
+        self.platform.last_choices.record(self.user.name, self.name, self.grant.choice.options())
         self.platform.sessions.release(self.user.name, self.name)
-        last = self.platform.last_choices.of_server(self.user.name, self.name)
-        self._store_options(last)
-        if self._refused and not last:
-            new_rows.remove(self)
+
+    async def run_post_stop_hook(self) -> None:
+        """Whatever ended, refused or failed: nothing stays reserved.
+
+        After a session its choice stays stored; after a start that came to nothing, what was stored before it is again.
+        """
+        self.platform.sessions.release(self.user.name, self.name)
+        if self._stored_before is not None:
+            self._store_options(self._stored_before)
+        if self._refused and self._made_by_start:
+            self._take_back_row()
         self.commit()
         hook = super().run_post_stop_hook()
         if hook is not None:
             await hook
+
+    def _take_back_row(self) -> None:
+        if self._waits:
+            new_rows.forget(self.user, but=self.orm_spawner)
+        else:
+            new_rows.remove(self)
 
     async def _admin_hook(self) -> None:
         hook = super().run_pre_spawn_hook()
@@ -133,7 +199,7 @@ class GrantedSpawner(Spawner):
         """Write changes before anything is awaited: JupyterHub rolls back what another request finds uncommitted."""
         self.user.db.commit()
 
-    def _store_options(self, options: Mapping[str, str]) -> None:
+    def _store_options(self, options: Mapping[str, Any]) -> None:
         """What an empty REST body will mean; the caller commits."""
         self.user_options = dict(options)
         self.orm_spawner.user_options = dict(options)
@@ -165,5 +231,13 @@ class GrantedSpawner(Spawner):
 
     def _come_back_later(self, missing: EnvironmentMissing) -> Refused:
         assert self.grant is not None
-        address = self.platform.ticket_address(self.user.name, self.name, self.grant, missing.job, self._asked_by())
+        address = self.platform.ticket_address(
+            self.user.name, self.name, self.grant, missing.job, holder=self._asked_by(), next_page=self._next_page()
+        )
         return Refused(missing, redirect=address, link="Watch the build and go on to the session")
+
+    def _next_page(self) -> str:
+        """The page of this site that the person asked for, as JupyterHub understands ``next``; "" for others."""
+        asked = self.handler.get_argument("next", "") if self.handler else ""
+        page: str = self.handler._validate_next_url(asked) if asked else ""
+        return page if len(quote(page)) <= LONGEST_NEXT else ""

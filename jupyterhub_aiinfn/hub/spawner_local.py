@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,9 @@ from .spawner import GrantedSpawner
 
 FIRST_LOOK, LONGEST_LOOK = 0.02, 0.2
 """Seconds between two looks whether the server answers."""
+LONGEST_ANSWER = 5.0
+"""Seconds that a server may think about one request before it is asked anew (arbitrary)."""
+STATUS_LINE = re.compile(rb"HTTP/1\.\d [1-4]\d\d\b")
 LAST_LINES = 20
 LOOPBACK = "127.0.0.1"
 
@@ -84,8 +88,7 @@ class LocalSpawner(GrantedSpawner):
             raise StartFailed(str(error), reason="error") from error
         finally:
             self._starting = False
-        self.platform.last_choices.record(self.user.name, self.name, self.grant.choice.options())
-        self.platform.sessions.release(self.user.name, self.name)
+        self.came_up()
         self._notice_end()
         return f"http://{LOOPBACK}:{self.port}"
 
@@ -95,7 +98,8 @@ class LocalSpawner(GrantedSpawner):
             return 0
         if self._starting:
             return None
-        await self.platform.sessions.loaded()
+        if not await self.sessions_are_known():
+            return None  # nothing is known, so nothing is ended; the next poll looks again
         if self.platform.sessions.live(self.workload_id) is not None:
             return None
         ended = self.platform.sessions.ended(self.workload_id)
@@ -131,10 +135,10 @@ class LocalSpawner(GrantedSpawner):
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _until_it_answers(self) -> None:
-        """Return once the port answers; :class:`StartFailed` with the last lines when the session ends before."""
+        """Return once the server answers; :class:`StartFailed` with the last lines when the session ends before."""
         ended = self.platform.sessions.end_of(self.workload_id)
         limit = self.platform.values.limits.start_timeout.total_seconds()
-        if not await first_of(self._port_answers(), ended, limit):
+        if not await first_of(self._server_answers(), ended, limit):
             await self.stop(now=True)
             raise StartFailed(
                 f"the session did not answer within {limit:g} seconds and was stopped; try again, or ask for help "
@@ -156,9 +160,11 @@ class LocalSpawner(GrantedSpawner):
                 reason="error",
             )
 
-    async def _port_answers(self) -> None:
+    async def _server_answers(self) -> None:
+        # What JupyterHub asks next: the session that does not answer it must end in our words, within our limit.
+        address = f"{self.server.base_url}api"
         pause = FIRST_LOOK
-        while not await answers(self.port):
+        while not await answers(self.port, address):
             await asyncio.sleep(pause)
             pause = min(LONGEST_LOOK, pause * 1.3)
 
@@ -218,14 +224,20 @@ class LocalSpawner(GrantedSpawner):
         )
 
 
-async def answers(port: int) -> bool:
-    """Whether something accepts connections on that port of loopback."""
+async def answers(port: int, address: str) -> bool:
+    """Whether a web server on that port of loopback answers a request for ``address`` with less than a server error."""
     try:
-        _, writer = await asyncio.open_connection(LOOPBACK, port)
+        reader, writer = await asyncio.open_connection(LOOPBACK, port)
     except OSError:
         return False
-    writer.close()
-    return True
+    try:
+        writer.write(f"GET {address} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nConnection: close\r\n\r\n".encode())
+        line = await asyncio.wait_for(reader.readline(), LONGEST_ANSWER)
+    except (OSError, ValueError):
+        return False  # closed, silent, or a line without end
+    finally:
+        writer.close()
+    return STATUS_LINE.match(line) is not None
 
 
 async def first_of(work: Awaitable[Any], other: asyncio.Future[Any], timeout: float) -> bool:

@@ -23,6 +23,7 @@ class StartTicket:
     """A session of ``person`` to start when an environment is ready. ``expires`` is in seconds since the epoch.
 
     ``holder`` is who asked for it and may bring the ticket, when that is not the person (an administrator).
+    ``next`` is the page of this site on which they want to be in the end, or empty.
     """
 
     id: str
@@ -33,6 +34,7 @@ class StartTicket:
     job: str
     expires: int
     holder: str = ""
+    next: str = ""
 
     @property
     def bearer(self) -> str:

@@ -99,7 +99,7 @@ def ask(browser: Browser, path: str = "/hub/spawn", profile: str = "demo") -> st
     assert "is being built on this machine" in message(page.text)
     shown = follow(browser, page.headers["Refresh"].partition("url=")[2])
     assert "Preparing" in shown.text, shown.text
-    return shown.url.path
+    return shown.url.raw_path.decode()
 
 
 def cancel(browser: Browser, page: str) -> None:
@@ -117,7 +117,8 @@ def where(browser: Browser, page: str) -> Callable[[], str]:
 def test_from_the_form_to_the_session(farm: Farm) -> None:
     farm.index.seconds_between_pieces = 0.3
     alice, bob, admin = (farm.hub.login(name) for name in ("alice", "bob", "admin"))
-    page = ask(alice)
+    page = ask(alice, "/hub/spawn?next=%2Fuser%2Falice%2Flab%2Ftree%2Fx")
+    assert page.endswith("?next=%2Fuser%2Falice%2Flab%2Ftree%2Fx")
     seen = set()
 
     def progress() -> str:
@@ -137,12 +138,13 @@ def test_from_the_form_to_the_session(farm: Farm) -> None:
     looked = bob.http.get(f"{PREFIX}/api/v1/environments/demo", headers={"Authorization": f"token {token}"})
     assert looked.json()["state"] == "building"
     assert len(farm.jobs()) == 1
-    wait_until(lambda: progress() == "/hub/spawn-pending/alice", 90)
+    wait_until(lambda: progress() == "/hub/spawn-pending/alice?next=%2Fuser%2Falice%2Flab%2Ftree%2Fx", 90)
     assert len(seen) > 2
     wait_until(lambda: where(admin, for_bob)() == "/hub/spawn-pending/bob", 60)
     for browser, person in ((alice, "alice"), (bob, "bob")):
         wait_until(lambda browser=browser, person=person: server(browser, person).get("ready"), 90)
-    assert alice.get("/hub/spawn-pending/alice").headers["location"].startswith("/user/alice/")
+    assert alice.get(where(alice, page)()).headers["location"] == "/user/alice/lab/tree/x"
+    assert "1 session is starting at this moment, which is all" in farm.hub.log  # and was tried again by the service
     assert server(bob, "bob")["user_options"] == {"profile": "demo", "size": "small", "project": "personal"}
     assert len(farm.jobs()) == 1
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -111,14 +113,32 @@ def test_a_session_killed_from_outside_is_noticed_and_explained(hub: RunningHub)
     assert "Your last session (Python)" in browser.get("/hub/home").text
 
 
-def test_two_take_the_last_device(hub: RunningHub) -> None:
-    alice, bob = hub.login("alice"), hub.login("bob")
-    start(alice, "alice", profile="qpu")
-    answer = bob.post_spawn(profile="qpu")
-    said = message(answer.text)
-    assert answer.status_code == 409, said
-    assert "Pretended QPU" in said
-    alice.api("DELETE", "/users/alice/server")
+def test_two_take_the_last_device_together(hub: RunningHub) -> None:
+    """Nobody knows what is free, for the service is not there: the backend has the last word."""
+    people = {name: hub.login(name) for name in ("alice", "bob")}
+    together = threading.Barrier(len(people))
+
+    def press_start(name: str) -> str:
+        """What the person reads in the end; empty for the session."""
+        browser, read = people[name], ""
+        together.wait()
+        answer = browser.post_spawn(profile="qpu")
+        pending = "/hub/spawn-pending/" + name
+        if answer.status_code == 302:
+            wait_until(lambda: server(browser, name).get("ready") or browser.get(pending).status_code == 409, 110)
+            answer = browser.get(pending)
+        if answer.status_code != 302:
+            read = message(answer.text)
+            assert (answer.status_code, "Pretended QPU" in read) == (409, True), read
+        return read
+
+    with ThreadPoolExecutor(len(people)) as threads:
+        said = dict(zip(people, threads.map(press_start, people), strict=True))
+    assert sorted(bool(sentence) for sentence in said.values()) == [False, True], said
+    for name, browser in people.items():
+        assert bool(server(browser, name).get("ready")) == (not said[name])
+        browser.api("DELETE", f"/users/{name}/server")
+    wait_until(lambda: not any(server(browser, name) for name, browser in people.items()), 20)
 
 
 def test_availability_comes_from_the_service(hub: RunningHub) -> None:

@@ -9,9 +9,12 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
 
 from .running_hub import RunningHub
-from .test_refusals import message
+from .test_refusals import message, with_changes
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 15) -> None:
@@ -69,6 +72,26 @@ def test_a_server_that_exits_at_once_is_noticed_at_once(hub: RunningHub) -> None
     body = browser.api("POST", "/users/bob/server", json={"profile": "broken"})
     assert body.status_code == 500
     assert "last words" in body.json()["message"]
+
+
+@pytest.mark.slow
+def test_an_open_port_is_no_session(make_hub: Callable[..., RunningHub], tmp_path: Path) -> None:
+    """A server that takes connections and never answers ends in our words, and is nobody's last good choice."""
+    mute = "  mute: {name: Mute, image: python, sizes: {small: {cores: 1, memory_gib: 1}}, max: 1h}\n"
+    values = with_changes(tmp_path, ("  staff:", f"{mute}  staff:"), ("start_timeout: 2m", "start_timeout: 10s"))
+    hub = make_hub(values_file=values)
+    browser, begun = hub.login("carol"), time.monotonic()
+    assert browser.api("POST", "/users/carol/server", json={"profile": "mute"}).status_code in (202, 500)
+    wait_until(lambda: browser.get("/hub/spawn-pending/carol").status_code == 500, 20)
+    assert time.monotonic() - begun < 15
+    said = message(browser.get("/hub/spawn-pending/carol").text)
+    assert said.startswith("the session did not answer within 10 seconds and was stopped; try again")
+    assert not (hub.installation.state.hub / "last-choices.json").exists()
+    assert hub.rows("select count(*) from servers where base_url like '/user/%'") == [(0,)]
+    time.sleep(2.5)
+    assert hub.processes["hub"].poll() is None
+    assert browser.api("POST", "/users/carol/server", json={"profile": "tiny"}).status_code == 201
+    wait_until((hub.installation.state.hub / "last-choices.json").exists)
 
 
 def test_ten_at_once_get_exactly_the_cap(hub: RunningHub) -> None:

@@ -78,6 +78,17 @@ def test_a_ready_environment_starts_a_named_session_at_once(platform: Platform, 
     assert platform.started.count("frank second quantum") == 1
 
 
+def test_the_page_that_was_asked_for_survives_the_wait(platform: Platform, browse):
+    judy, job = browse(platform, "judy"), platform.build()
+    shown = judy.visit(platform.ticket("judy", job.id, server_name="third", next="/user/judy/lab/tree/x?reset"))
+    page = shown.url.raw_path.decode()
+    assert page.endswith("?next=%2Fuser%2Fjudy%2Flab%2Ftree%2Fx%3Freset")
+    platform.farm.end(job.id, EndReason.finished)
+    until(judy, shown.url.path, "started")
+    on = judy.get(page).headers["location"]
+    assert on == "/hub/spawn-pending/judy/third?next=%2Fuser%2Fjudy%2Flab%2Ftree%2Fx%3Freset"
+
+
 def test_a_ticket_makes_one_start_however_often_it_comes(platform: Platform, browse):
     gina, job = browse(platform, "gina"), platform.build()
     ticket = platform.ticket("gina", job.id)

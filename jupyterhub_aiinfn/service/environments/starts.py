@@ -19,7 +19,7 @@ from jupyterhub_aiinfn.service.pages import page
 from jupyterhub_aiinfn.service.settings import PREFIX
 
 from .routes import StartId, cancel
-from .view import view
+from .view import going_on_to, view
 
 router = APIRouter(include_in_schema=False)
 ContextDependency = Annotated[Context, Depends(context_of)]
@@ -40,7 +40,7 @@ async def arrive(
     if read.bearer != caller.name:
         await other_person(request, context, ticket, again=again)
     row = await accept(context, read)
-    return RedirectResponse(f"{PREFIX}/starts/{row.id}", status_code=303)
+    return RedirectResponse(going_on_to(f"{PREFIX}/starts/{row.id}", read.next), status_code=303)
 
 
 async def other_person(request: Request, context: Context, ticket: str, *, again: bool) -> None:
@@ -67,10 +67,15 @@ async def accept(context: Context, ticket: StartTicket) -> WaiterRow:
 
 
 @router.get(f"{PREFIX}/starts/{{start}}")
-async def watch_start(start: StartId, context: ContextDependency, caller: PageCaller) -> Response:
-    """How far it is; once the hub starts the session, the browser goes there."""
-    row = await context.waiters.of(caller.name, start)
-    found = await view(context, row)
+async def watch_start(
+    start: StartId,
+    context: ContextDependency,
+    caller: PageCaller,
+    next_page: Annotated[str, Query(alias="next", max_length=MAX_LENGTH)] = "",
+) -> Response:
+    """How far it is; once the hub starts the session, the browser goes there, and on to the page asked for."""
+    found = await view(context, await context.waiters.of(caller.name, start))
+    found = found.model_copy(update={"url": going_on_to(found.url, next_page)})
     if found.state == StartState.started:
         return RedirectResponse(found.url, status_code=303)
     return page(context, "start.html", caller, start=found)

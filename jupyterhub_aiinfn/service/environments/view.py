@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from jupyterhub_aiinfn.api.environments import Start, StartState
 from jupyterhub_aiinfn.api.workloads import Progress
@@ -57,3 +57,8 @@ def session_page(row: WaiterRow) -> str:
     """The hub's page on which a starting session is followed."""
     path = f"{HUB}/spawn-pending/{quote(row.person, safe='')}"
     return f"{path}/{quote(row.server_name, safe='')}" if row.server_name else path
+
+
+def going_on_to(address: str, page: str) -> str:
+    """``address`` with ``next``, where the hub goes on to ``page`` from there unless that is on another site."""
+    return f"{address}?{urlencode({'next': page})}" if page else address

@@ -38,7 +38,7 @@ const look = async () => {
     if (answer.status === 401) return location.reload();
     if (answer.ok) {
       const start = await answer.json();
-      if (start.state === "started") return location.assign(start.url);
+      // The page itself knows where to go on: to the session and the page that was asked for, or to what went wrong.
       if (start.state !== "waiting" && start.state !== "starting") return location.reload();
       show(start);
     }

@@ -17,6 +17,8 @@ TICKET = StartTicket("id", "alice", "gpu", {"profile": "quantum"}, "quantum", "w
 
 def test_a_ticket_is_read_as_it_was_signed():
     assert read_ticket("key", sign_ticket("key", TICKET), now=1000) == TICKET
+    going_on = replace(TICKET, holder="chief", next="/user/alice/lab/tree/città?reset#here")
+    assert read_ticket("key", sign_ticket("key", going_on), now=1000) == going_on
 
 
 def test_a_ticket_is_refused_when_it_is_too_old_or_of_another_key():
