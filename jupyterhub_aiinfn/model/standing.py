@@ -176,7 +176,7 @@ class Standing:
         if devices is None or devices.total - devices.used >= count:
             return None
         if devices.total == 0:
-            return NothingFree(f"{name} cannot be had: {devices.reason or 'there is none on this installation'}")
+            return NothingFree(f"{name} cannot be had ({devices.reason or 'there is none on this installation'})")
         if devices.total < count:
             return NothingFree(f"there are {devices.total} of {name} in all, and {count} were asked for")
         used = f"{_of(devices.used, devices.total)} {name} {_are(devices.used)} in use"

@@ -237,7 +237,7 @@ def test_without_a_known_end_no_time_is_promised() -> None:
 def test_no_device_on_this_machine_says_why() -> None:
     none = {**FREE, "a100": DeviceCount(0, 0, reason="no NVIDIA GPU on this machine"), "t4": DeviceCount(0, 0)}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=none))
-    assert sentence == '"A100 slice" cannot be had: no NVIDIA GPU on this machine: choose another profile'
+    assert sentence == '"A100 slice" cannot be had (no NVIDIA GPU on this machine): choose another profile'
 
 
 def test_fewer_are_offered_before_another() -> None:
