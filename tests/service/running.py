@@ -123,6 +123,10 @@ class Platform:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        for file in self.root.glob("tiny-*"):  # sessions that a killed hub left
+            with contextlib.suppress(OSError):
+                if b"tiny_server.py" in Path(f"/proc/{file.name[5:]}/cmdline").read_bytes():
+                    os.kill(int(file.name[5:]), signal.SIGKILL)
 
     def get(self, path: str, token: str, **arguments: Any) -> httpx.Response:
         """A program's request, through the proxy."""

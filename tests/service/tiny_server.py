@@ -20,4 +20,5 @@ class Answer(BaseHTTPRequestHandler):
 server = os.environ.get("JUPYTERHUB_SERVER_NAME", "")
 state = Path(os.environ["HOME"])
 (state / f"token-{os.environ['JUPYTERHUB_USER']}-{server}").write_text(os.environ["JUPYTERHUB_API_TOKEN"])
+(state / f"tiny-{os.getpid()}").touch()  # so that the test ends it, when the hub was killed before
 ThreadingHTTPServer(("127.0.0.1", urlsplit(os.environ["JUPYTERHUB_SERVICE_URL"]).port), Answer).serve_forever()
