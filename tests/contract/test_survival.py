@@ -168,6 +168,7 @@ async def test_no_zombie_and_no_descriptor_is_left(local: LocalBackend, state: S
     secret_file.close()
 
 
+@pytest.mark.root
 async def test_more_memory_than_allowed_ends_it_in_words(local: LocalBackend) -> None:
     if not next(item for item in local.enforcement() if item.name == "memory").enforced:
         pytest.fail("this machine enforces no memory limit: run the tests as root or in a delegated cgroup")
@@ -191,6 +192,7 @@ def fill(descriptor: int) -> None:
         os.write(descriptor, b"x" * 4096)
 
 
+@pytest.mark.root
 async def test_a_full_disk_is_a_sentence(local: LocalBackend, state: StateFolder) -> None:
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "none", str(state.workloads)], check=True)
     try:
@@ -366,6 +368,7 @@ async def test_hundreds_of_ended_workloads_are_listed_fast(local: LocalBackend, 
     assert len(await fresh.workloads()) == 1
 
 
+@pytest.mark.root
 async def test_a_suspicious_home_is_refused(local: LocalBackend, state: StateFolder) -> None:
     state.home("user-alice").symlink_to("/etc")
     with pytest.raises(BackendError, match="link"):
@@ -413,6 +416,7 @@ def test_cgroups_of_dead_installations_are_swept(tmp_path: Path) -> None:
     assert [folder.name for folder in own.iterdir()] == ["w1"]
 
 
+@pytest.mark.root
 async def test_limits_hold_after_another_installation_removed_our_folder(local: LocalBackend) -> None:
     await until_ended(local, (await local.start(shell("true"))).id)
     local._cgroups.remove()
