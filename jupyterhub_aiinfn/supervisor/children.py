@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ctypes
+import math
 import os
 import signal
 import subprocess
@@ -102,22 +103,37 @@ class Child:
         quick_deaths = 0
         while not self._stopping.is_set():
             began = time.monotonic()
-            if self.process is None or self.process.returncode is not None:
-                if self.restarts:
-                    await self.make_way()
+            if self.restarts:
+                await self._start_again()
+            elif self.process is None:
                 self.start()
-                if self.restarts:
-                    self.started_again()
             code = await self.ended()
             if self._stopping.is_set():
                 return
             quick_deaths = quick_deaths + 1 if time.monotonic() - began < QUICK else 1
             self._check_hope(quick_deaths, code)
             self.restarts += 1
-            delay = min(FIRST_DELAY * 2 ** (quick_deaths - 1), LONGEST_DELAY)
+            delay = delay_after(quick_deaths)
             self.restarted(f"{self.program.name} ended ({describe(code)}); it is started again in {delay:g} s")
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), delay)
+            await self._pause(delay)
+
+    async def _start_again(self) -> None:
+        """Start it after its death; a patient one is tried until the machine lets us (no memory, no more processes)."""
+        await self.make_way()
+        while not self._stopping.is_set():
+            try:
+                self.start()
+            except GivenUp as error:
+                if not self.patient:
+                    raise
+                self.restarted(f"{error}; it is tried again in {LONGEST_DELAY:g} s")
+                await self._pause(LONGEST_DELAY)
+            else:
+                return self.started_again()
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
 
     async def stop(self, grace_seconds: float) -> None:
         """End the process: politely, after the grace hard, with everything in its process group."""
@@ -168,6 +184,11 @@ class Child:
                 f"{self.program.name} ended {quick_deaths} times in a row within {QUICK:g} s of its start "
                 f"({describe(code)}); the last lines of {self.log.file}:\n{lines}"
             )
+
+
+def delay_after(quick_deaths: int) -> float:
+    """Seconds before the next start; doubled with each quick death, of which a patient program may have thousands."""
+    return min(math.ldexp(FIRST_DELAY, min(quick_deaths - 1, 30)), LONGEST_DELAY)
 
 
 def die_with(parent: int) -> Callable[[], None]:

@@ -294,10 +294,15 @@ class Supervisor:
             "service": (installation.service_port,),
         }
         backend = local_backend(installation, self.prepared.values)
-        for port in ports[name]:
-            for workload in await backend.listening(port):
-                self.steps.happened(f"a session of {workload.person} had taken port {port} of the {name}; it is ended")
-                await backend.stop(workload.id, f"it had taken a port of the platform ({port})", 0.0)
+        try:
+            for port in ports[name]:
+                for workload in await backend.listening(port):
+                    self.steps.happened(
+                        f"a session of {workload.person} had taken port {port} of the {name}; it is ended"
+                    )
+                    await backend.stop(workload.id, f"it had taken a port of the platform ({port})", 0.0)
+        except (AiinfnError, OSError) as error:  # the part must be started all the same
+            self.steps.happened(f"nobody could see who listens where the {name} should: {_sentence(error)}")
 
     def _restore_routes(self) -> None:
         """A new proxy knows no routes: ask the hub to give them to it now and not at its next look."""

@@ -13,7 +13,7 @@ import pytest
 
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.supervisor import children
-from jupyterhub_aiinfn.supervisor.children import Child, GivenUp, Program, describe
+from jupyterhub_aiinfn.supervisor.children import Child, GivenUp, Program, delay_after, describe
 from jupyterhub_aiinfn.supervisor.logs import BoundedLog
 
 
@@ -178,3 +178,30 @@ async def test_the_way_is_made_before_each_restart(tmp_path: Path) -> None:
     assert made == [True]
     await one.stop(5)
     await running
+
+
+async def test_a_start_that_the_machine_refuses_for_a_while_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LONGEST_DELAY", 0.1)
+    program, away = tmp_path / "program", tmp_path / "away"
+    program.write_text("#!/bin/sh\necho up\nexec sleep 60\n")
+    program.chmod(0o755)
+    said: list[str] = []
+    log = BoundedLog(tmp_path / "thing.log")
+    one = Child(Program("thing", [str(program)], {"PATH": os.environ["PATH"]}, tmp_path), log, said.append)
+    one.patient = True
+    running = asyncio.ensure_future(one.keep_running())
+    await wait_for_text(tmp_path / "thing.log", "up")
+    first = one.pid
+    program.rename(away)
+    one.signal(signal.SIGKILL)
+    await wait_until(lambda: any("thing cannot be started: No such file" in line for line in said))
+    away.rename(program)
+    await wait_until(lambda: one.pid not in (None, first))
+    await one.stop(5)
+    await running
+
+
+def test_the_delay_grows_to_a_bound_however_often_it_dies() -> None:
+    assert [delay_after(deaths) for deaths in (1, 2, 3, 4, 5, 5000)] == [0.5, 1.0, 2.0, 4.0, 5.0, 5.0]
