@@ -59,7 +59,8 @@ class Person:
         assert not self.errors, self.errors
 
     def violations(self) -> list[str]:
-        """What axe-core finds on the page, as ``rule: element``."""
+        """What axe-core finds on the page, as ``rule: element``, once its style sheets are there."""
+        self.page.wait_for_load_state("load")
         self.page.evaluate(AXE)
         options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
         found: dict[str, Any] = self.page.evaluate("options => axe.run(document, options)", options)
