@@ -73,6 +73,10 @@ freeze: setup ## freeze requirements/dev.txt and the images anew, keeping the pi
 		--extra dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/python images/freeze.py
 
+.PHONY: translations
+translations: setup ## bring the language files of the JupyterLab extension up to date with its sources
+	$(BIN)/python scripts/translations.py
+
 .PHONY: clean
 clean: ## remove what was built here; caches outside the checkout and people's state stay
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist build docs/_build \
