@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jupyterhub.app import JupyterHub
+from markupsafe import Markup
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Workload
 from jupyterhub_aiinfn.values import Values
@@ -37,7 +39,7 @@ def configure(c: Any, values: Values, platform: Platform) -> None:
         workload = platform.sessions.last_ended(user.name) if user else None
         return None if workload is None else describe_end(workload, values, zone)
 
-    def running(user: Any) -> dict[str, str]:
+    def running(user: Any) -> dict[str, Markup]:
         mine = [workload for workload in platform.sessions if user and workload.person == user.name]
         return {workload.server_name or "": describe_running(workload, values, zone) for workload in mine}
 
@@ -76,13 +78,19 @@ async def compile_templates() -> None:
     gc.freeze()
 
 
-def describe_running(workload: Workload, values: Values, zone: ZoneInfo) -> str:
+def time_element(moment: datetime, zone: ZoneInfo) -> Markup:
+    """``2026-11-24 20:15 CET`` as an element that ``times.js`` turns to the reader's zone."""
+    text = moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
+
+
+def describe_running(workload: Workload, values: Values, zone: ZoneInfo) -> Markup:
     """What a running session is, in a line: ``Quantum, charged to lab, stops at 2026-11-24 20:15 at the latest``."""
     profile = values.profiles.get(workload.profile or "")
-    parts = [profile.name if profile else workload.profile or "", f"charged to {workload.project}"]
+    parts: list[str] = [profile.name if profile else workload.profile or "", f"charged to {workload.project}"]
     if workload.ends_at is not None:
-        parts.append(f"stops at {workload.ends_at.astimezone(zone):%Y-%m-%d %H:%M} at the latest")
-    return ", ".join(part for part in parts if part)
+        parts.append(Markup("stops at {} at the latest").format(time_element(workload.ends_at, zone)))
+    return Markup(", ").join(part for part in parts if part)
 
 
 def describe_end(workload: Workload, values: Values, zone: ZoneInfo) -> dict[str, str]:
@@ -92,7 +100,7 @@ def describe_end(workload: Workload, values: Values, zone: ZoneInfo) -> dict[str
     return {
         "profile": profile.name if profile else workload.profile or "",
         "server": workload.server_name or "",
-        "when": moment.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
+        "when": time_element(moment, zone),
         "why": reason_in_words(workload),
         "level": "secondary" if workload.reason in EXPECTED else "warning",
     }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from .settings import HUB, PREFIX
@@ -42,9 +43,12 @@ def page(context: Context, template: str, caller: Caller | None, status: int = 2
     return HTMLResponse(text, status_code=status)
 
 
-def local_time(moment: datetime | None, zone: ZoneInfo) -> str:
-    """``2026-11-23 14:20 CET``, "" for none."""
-    return moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z") if moment else ""
+def local_time(moment: datetime | None, zone: ZoneInfo) -> Markup:
+    """``2026-11-23 14:20 CET`` as an element that ``times.js`` turns to the reader's zone, "" for none."""
+    if moment is None:
+        return Markup("")
+    text = moment.astimezone(zone).strftime("%Y-%m-%d %H:%M %Z")
+    return Markup('<time datetime="{}">{}</time>').format(moment.isoformat(timespec="seconds"), text)
 
 
 def duration(seconds: int) -> str:

@@ -6,8 +6,10 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -111,6 +113,21 @@ def test_a_session_that_exits_at_once_says_its_last_lines(
     alice.go("/hub/home")
     expect(alice.page.locator("#aiinfn-last-end")).to_contain_text("it exited with code 3")
     assert alice.violations() == []
+
+
+def test_times_are_shown_in_the_zone_of_the_reader(person: MakePerson, broken: RunningPlatform) -> None:
+    far_away = person("bob", broken, timezone_id="Pacific/Auckland")
+    far_away.log_in()
+    far_away.choose("python")
+    far_away.press_start()
+    expect(far_away.page.locator(".spawn-error-msg")).to_be_visible(timeout=20_000)
+    far_away.errors = [error for error in far_away.errors if "status of 500" not in error]
+    for path in ("/hub/home", "/services/aiinfn/"):
+        visit(far_away, path)
+        moment = far_away.page.locator("time[datetime]").first
+        said = datetime.fromisoformat(str(moment.get_attribute("datetime"))).astimezone(ZoneInfo("Pacific/Auckland"))
+        expect(moment).to_contain_text(f"{said:%H:%M}")
+        assert re.search(r"\d\d:\d\d CES?T", str(moment.get_attribute("title")))
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -113,3 +113,8 @@ def test_all_of_jupyterlab_is_one_release():
     assert len(re.findall(r'resolution: "@jupyterlab/', lock)) == len(
         {name for name in found if name.startswith("@jupyterlab/")}
     )
+
+
+def test_hub_and_service_show_times_in_the_same_way():
+    ours = ROOT / "jupyterhub_aiinfn"
+    assert (ours / "hub/templates/times.js").read_text() == (ours / "service/static/times.js").read_text()
