@@ -239,7 +239,9 @@ class Person:
                 raise RuntimeError(f"no kernel: {answer.status_code} {answer.text[:200]}")
         kernel = answer.json()["id"]
         address = f"{self.url.replace('http', 'ws', 1)}/user/{self.name}/api/kernels/{kernel}/channels"
-        self._socket = await websocket_connect(HTTPRequest(address, headers=self._headers, connect_timeout=PATIENCE))
+        self._socket = await websocket_connect(
+            HTTPRequest(address, headers=self._headers, connect_timeout=PATIENCE, request_timeout=PATIENCE)
+        )
 
     async def _start(self, client: httpx.AsyncClient, options: Mapping[str, str]) -> None:
         answer = await client.post(f"/hub/api/users/{self.name}/server", json=dict(options))
