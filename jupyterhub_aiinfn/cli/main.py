@@ -19,7 +19,7 @@ COMMANDS = {
     "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
-    "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
+    "values": ("jupyterhub_aiinfn.cli.values:values", "Check, show, import and apply the values file."),
 }
 """Name: where the command is, and what it does in one line."""
 

@@ -1,4 +1,4 @@
-"""``aiinfn values``: check a values file, show it with its defaults, print its JSON schema."""
+"""``aiinfn values``: check a values file, show it, print its schema, make one from today's files, apply one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .paths import PATH
 
 @click.group()
 def values() -> None:
-    """Check and show the values file."""
+    """Check, show, import and apply the values file."""
 
 
 @values.command()
@@ -38,3 +38,24 @@ def show(file: Path) -> None:
 def schema() -> None:
     """Print the JSON schema of the values file, for completion in editors."""
     click.echo(values_schema(), nl=False)
+
+
+@values.command(name="import")
+@click.option("--catalogue", type=PATH, metavar="FILE", required=True, help="Today's accelerator catalogue (YAML).")
+@click.option("--groups", type=PATH, metavar="FILE", help="Groups of today's hub with their properties (JSON or YAML).")
+def import_files(catalogue: Path, groups: Path | None) -> None:
+    """Print a values file made from the catalogue and the groups of the platform in use today.
+
+    What was not carried over, and what must be added by hand, is said on standard error.
+    """
+    from jupyterhub_aiinfn.values.importing import MISSING, as_yaml, import_values
+
+    found = import_values(catalogue, groups)
+    click.echo(as_yaml(found, click.format_filename(catalogue, shorten=True)), nl=False)
+    counts = ", ".join(f"{len(section)} {name}" for name, section in found.sections.items())
+    click.echo(f"carried over: {counts}", err=True)
+    for sentence in found.notes:
+        click.echo(sentence, err=True)
+    click.echo("add what cannot be invented, then run `aiinfn values check`:", err=True)
+    for line in MISSING:
+        click.echo(f"  {line}", err=True)
