@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import click
@@ -59,3 +60,28 @@ def import_files(catalogue: Path, groups: Path | None) -> None:
     click.echo("add what cannot be invented, then run `aiinfn values check`:", err=True)
     for line in MISSING:
         click.echo(f"  {line}", err=True)
+
+
+@values.command()
+@click.argument("file", type=PATH, required=False)
+@click.option("--state", type=PATH, metavar="DIR", help="The state folder, as given to `aiinfn up`.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def apply(file: Path | None, state: Path | None, yes: bool) -> None:
+    """Have the platform hold the values of FILE: shows the difference, and asks.
+
+    Profiles, projects, accelerators, images, nodes and people count at once, in hub and service or in neither; running
+    sessions keep what they started with. What needs a restart is named. Without FILE it is the file of the last start.
+    When the platform does not run, its next start without --values begins with FILE.
+    """
+    from jupyterhub_aiinfn.supervisor import apply as supervisor
+
+    change = supervisor.look(file, state)
+    source = click.format_filename(change.read.file)
+    if change.before is not None and not change.differences and change.before.file == change.read.file:
+        click.echo(f"{source} says what is held already ({values_hash(change.read.values)}); nothing to apply")
+        return
+    click.echo(supervisor.as_text(change) or f"the values are the same, read from {source} from now on")
+    if not yes and not click.confirm(f"Apply {source}?"):
+        click.echo("nothing was changed")
+        return
+    asyncio.run(supervisor.apply(change, click.echo))
