@@ -53,7 +53,7 @@ LINES = [
     f"JUPYTERHUB_API_TOKEN={CANARIES['environment']}",
     f"-----BEGIN RSA PRIVATE KEY-----\n{CANARIES['key']}\n-----END RSA PRIVATE KEY-----",
 ]
-TRACES = (*CANARIES.values(), "canarycode", "canaryform", "canary,", "canary", "c0ffeec0ffee")
+TRACES = ("js0n", *CANARIES.values(), "canarycode", "canaryform", "canary,", "canary", "c0ffeec0ffee")
 
 
 @pytest.fixture
@@ -178,9 +178,9 @@ def test_a_huge_log_is_its_end_and_no_half_of_a_secret(state: StateFolder) -> No
 )
 def test_hostile_lines_take_no_time(unit: str) -> None:
     text = unit * (2_000_000 // len(unit))
-    started = time.monotonic()
+    started = time.process_time()
     Redactor(["some-secret"], ["alice"]).clean(text)
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
 
 
 @settings(max_examples=100, deadline=None)

@@ -20,7 +20,7 @@ from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.supervisor.doctor.quotas import file_system
 from tests.platform import RunningPlatform
 
-from .test_running import aiinfn
+from .test_running import aiinfn, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def test_values_that_cannot_be_read_and_a_port_in_use(state: StateFolder, folder
         code, findings = examine(state, taken.getsockname()[1], "--values", str(wrong))
     said = "\n".join(broken(findings))
     assert code == 1
-    assert "version: must be 1" in said
+    assert "version (line 1): must be 1" in said
     assert "cannot be used: address already in use" in said
 
 
@@ -142,6 +142,7 @@ def test_a_clock_that_was_set_back(state: StateFolder, port: int) -> None:
 def test_a_running_platform_and_one_whose_part_is_gone() -> None:
     with RunningPlatform.start() as running:
         port = int(running.url.rpartition(":")[2])
+        wait_until(lambda: examine(running.state, port)[0] == 0, 30, "the service sees the hub at its next look")
         code, findings = examine(running.state, port)
         assert (code, broken(findings)) == (0, [])
         assert {"proxy", "hub", "service"} <= {one["name"] for one in findings if one["sentence"] == "answers"}
@@ -160,8 +161,9 @@ def test_a_running_platform_and_one_whose_part_is_gone() -> None:
 
 def test_the_file_system_of_a_folder_is_the_one_mounted_there() -> None:
     assert file_system(Path("/proc"))[0] == "proc"
-    here = subprocess.run(["stat", "-f", "-c", "%T", "/tmp"], capture_output=True, text=True, check=True).stdout.strip()
-    assert file_system(Path("/tmp"))[0][:4] == here[:4]
+    for folder in ("/", "/tmp", "/dev/shm"):
+        said = subprocess.run(["df", "--output=fstype", folder], capture_output=True, text=True, check=True).stdout
+        assert file_system(Path(folder))[0] == said.split()[-1]
 
 
 @pytest.mark.root

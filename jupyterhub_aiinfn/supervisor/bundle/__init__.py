@@ -29,7 +29,8 @@ from jupyterhub_aiinfn.supervisor.known_values import known_values
 from jupyterhub_aiinfn.supervisor.places import find_state
 from jupyterhub_aiinfn.supervisor.record import check_owner
 from jupyterhub_aiinfn.supervisor.status import look as look_at_status
-from jupyterhub_aiinfn.values.writing import values_to_yaml
+from jupyterhub_aiinfn.values.load import plain_values
+from jupyterhub_aiinfn.values.writing import yaml_text
 
 from .reading import end_of_file
 from .redaction import Redactor
@@ -62,10 +63,17 @@ class Contents:
     files: dict[str, bytes] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
-    def add(self, name: str, make: Callable[[], str]) -> None:
+    def add_data(self, name: str, make: Callable[[], Any], dump: Callable[[Any], str]) -> None:
+        """Put in plain data, or a note why there is none."""
+        self._add(name, lambda: dump(self.redactor.clean_data(make())))
+
+    def add_text(self, name: str, make: Callable[[], str]) -> None:
         """Put in a text, or a note why there is none."""
+        self._add(name, lambda: self.redactor.clean(make()))
+
+    def _add(self, name: str, make: Callable[[], str]) -> None:
         try:
-            data = self.redactor.clean(make()).encode("utf-8", "replace")
+            data = make().encode("utf-8", "replace")
         except (AiinfnError, OSError, ValueError, RecursionError) as error:
             self.notes.append(self.redactor.clean(f"{name} is not in the bundle: {_why(error)}"))
             return
@@ -96,18 +104,16 @@ def gather(folder: StateFolder, values: Path | None, most: int, *, without_names
     secrets = known_secrets(folder, notes)
     contents = Contents(Redactor(secrets, known_names(folder, values) if without_names else ()), notes=notes)
     patient = Patient(folder, values, default_cache(), PORT, None)
-    contents.add("version.json", lambda: _json(versions()))
-    contents.add("status.json", lambda: asyncio.run(look_at_status(folder.root, values)).as_json())
-    contents.add("doctor.json", lambda: doctor.as_json(doctor.examine(folder.root, values, PORT)))
-    contents.add("values.yaml", lambda: values_to_yaml(known_values(values, folder).values))
-    contents.add("workloads.json", lambda: _json(workloads(folder)))
-    contents.add(
-        "databases.json", lambda: _json({n: asdict(look_at_database(f)) for n, f in files_of(patient).items()})
-    )
+    contents.add_data("version.json", versions, _json)
+    contents.add_data("status.json", lambda: asdict(asyncio.run(look_at_status(folder.root, values))), _json)
+    contents.add_data("doctor.json", lambda: doctor.as_data(doctor.examine(folder.root, values, PORT)), _json)
+    contents.add_data("values.yaml", lambda: plain_values(known_values(values, folder).values), yaml_text)
+    contents.add_data("workloads.json", lambda: workloads(folder), _json)
+    contents.add_data("databases.json", lambda: databases(patient), _json)
     for name in logs(folder, contents.notes):
-        contents.add(f"logs/{name}", partial(read_log, folder, name, most))
+        contents.add_text(f"logs/{name}", partial(read_log, folder, name, most))
     head = HEAD.format(version=__version__, made=time.strftime("%Y-%m-%d %H:%M %Z"))
-    contents.add("README.txt", lambda: "\n".join([head, *contents.notes, ""]))
+    contents.add_text("README.txt", lambda: "\n".join([head, *contents.notes, ""]))
     return contents
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from jupyterhub_aiinfn.backends.local.installation import default_cache
 from jupyterhub_aiinfn.backends.local.state import StateFolder
@@ -55,7 +56,12 @@ def as_text(findings: list[Finding]) -> str:
 
 def as_json(findings: list[Finding]) -> str:
     """The same for programs."""
-    return json.dumps({"exit_code": exit_code(findings), "findings": [asdict(one) for one in findings]}, indent=1)
+    return json.dumps(as_data(findings), indent=1)
+
+
+def as_data(findings: list[Finding]) -> dict[str, Any]:
+    """The same as plain data."""
+    return {"exit_code": exit_code(findings), "findings": [asdict(one) for one in findings]}
 
 
 def _values(given: Path | None, folder: StateFolder) -> Values | None:
