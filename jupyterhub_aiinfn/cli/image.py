@@ -17,8 +17,8 @@ from jupyterhub_aiinfn.backends.local.environments import Environments, remove
 from jupyterhub_aiinfn.backends.local.installation import default_cache
 from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import AiinfnError, BackendError
-from jupyterhub_aiinfn.supervisor.places import find_state, find_values
-from jupyterhub_aiinfn.values import load_values
+from jupyterhub_aiinfn.supervisor.known_values import known_values
+from jupyterhub_aiinfn.supervisor.places import find_state
 
 from .paths import PATH
 
@@ -54,10 +54,8 @@ class Found:
 @click.pass_context
 def image(ctx: click.Context, values_file: Path | None, state: Path | None, cache: Path | None) -> None:
     """Build, verify and remove the environments of this machine."""
-    file = find_values(values_file, StateFolder(find_state(state)))
-    if not file.is_file():
-        raise BackendError(f"there is no values file {file}; name one with --values")
-    values = load_values(file)
+    known = known_values(values_file, StateFolder(find_state(state)))
+    values, file = known.values, known.file
     ctx.obj = Found(file, list(values.images), Environments(values, file, cache or default_cache()))
 
 

@@ -17,9 +17,11 @@ COMMANDS = {
     "up": ("jupyterhub_aiinfn.cli.platform:up", "Start the platform on this machine."),
     "down": ("jupyterhub_aiinfn.cli.platform:down", "Stop the platform on this machine."),
     "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
+    "doctor": ("jupyterhub_aiinfn.cli.doctor:doctor", "Say what is wrong here, and what to do about it."),
+    "support-bundle": ("jupyterhub_aiinfn.cli.doctor:support_bundle", "Pack what helps to help, without secrets."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
-    "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
+    "values": ("jupyterhub_aiinfn.cli.values:values", "Check, show, import and apply the values file."),
 }
 """Name: where the command is, and what it does in one line."""
 

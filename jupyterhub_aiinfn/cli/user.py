@@ -31,15 +31,15 @@ def open_people(state: Path | None, values: Path | None) -> People:
     except ModuleNotFoundError as error:
         raise AiinfnError(f"{error.name} is not installed; install jupyterhub-aiinfn[local]") from error
     from jupyterhub_aiinfn.backends.local.state import StateFolder
-    from jupyterhub_aiinfn.supervisor.places import find_state, find_values
+    from jupyterhub_aiinfn.supervisor.known_values import known_values
+    from jupyterhub_aiinfn.supervisor.places import find_state
     from jupyterhub_aiinfn.supervisor.record import check_owner
-    from jupyterhub_aiinfn.values import load_values
 
     folder = StateFolder(find_state(state))
-    known_values = load_values(find_values(values, folder))
+    known = known_values(values, folder)
     folder.prepare()
     check_owner(folder)
-    return People(folder, known_values)
+    return People(folder, known.values)
 
 
 @click.group()

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
+from jupyterhub_aiinfn.backends.local.agreement import Follower
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.values import Values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 from . import new_rows, pages
+from . import values as values_handlers
 from .availability import AvailabilityFeed
 from .last_choices import LastChoices
 from .password import PasswordAuthenticator
@@ -35,46 +38,50 @@ NAMES_PER_PERSON = 50
 """Named servers that may exist, stopped ones included; how many may run is decided by the limits."""
 
 
-def write_configuration(c: Any, values: Values, installation: Installation, platform: Platform | None = None) -> None:
+def write_configuration(
+    c: Any, values: Values | CurrentValues, installation: Installation, platform: Platform | None = None
+) -> None:
     """Write everything into ``c``. The hub reads its configuration within its event loop: the watches begin here.
 
     ``platform`` is for whoever brings another backend.
     """
-    platform = platform or make_platform(values, installation)
+    current = CurrentValues.of(values)
+    platform = platform or make_platform(current, installation)
     logging.getLogger("JupyterHub").addFilter(QuietRefusals())
     _addresses(c, installation)
     _storage(c, installation)
-    _people(c, values, installation)
+    _people(c, platform, installation)
     _service(c, installation)
-    _sessions(c, values, platform, installation)
-    pages.configure(c, values, platform)
+    _sessions(c, platform, installation)
+    pages.configure(c, platform)
     with contextlib.suppress(RuntimeError):
         loop = asyncio.get_running_loop()
         loop.call_soon(platform.start)
         platform.warming = loop.create_task(pages.compile_templates())
 
 
-def make_platform(values: Values, installation: Installation) -> Platform:
+def make_platform(current: CurrentValues, installation: Installation) -> Platform:
     """What the hub's parts share, on one machine."""
     from jupyterhub_aiinfn.backends.local.backend import LocalBackend
     from jupyterhub_aiinfn.backends.local.environments import Environments
 
     state = installation.state
-    environments = Environments(values, installation.values_file, installation.cache)
+    environments = Environments(current, installation.values_file, installation.cache)
     cache: EnvironmentCache = environments
 
     def readable(spec: WorkloadSpec) -> list[Path]:
         return [environments.path(spec.image)] if spec.image else []
 
     return Platform(
-        values=values,
-        backend=LocalBackend(values, state, images=environments.readiness, readable=readable),
+        current=current,
+        backend=LocalBackend(current, state, images=environments.readiness, readable=readable),
         environments=cache,
         feed=AvailabilityFeed(
             f"{installation.service_url}/services/{SERVICE}/api/v1/availability/stream", state.secret("internal-token")
         ),
         last_choices=LastChoices(state.hub / "last-choices.json"),
         ticket_key=state.secret("ticket-key"),
+        follower=Follower(state, current),
     )
 
 
@@ -99,17 +106,16 @@ def _storage(c: Any, installation: Installation) -> None:
     c.JupyterHub.cookie_secret = bytes.fromhex(installation.state.secret("cookie-secret"))
 
 
-def _people(c: Any, values: Values, installation: Installation) -> None:
-    people = People(installation.state, values)
-    c.JupyterHub.authenticator_class = type(
-        "PasswordAuthenticator",
-        (PasswordAuthenticator,),
-        {
-            "people": people,
-            "login_key": bytes.fromhex(installation.state.secret("cookie-secret")),
-            "__module__": __name__,
-        },
-    )
+def _people(c: Any, platform: Platform, installation: Installation) -> None:
+    state = installation.state
+    changes = values_handlers.handlers(platform.follower, state.secret("values-token")) if platform.follower else []
+    attributes = {
+        "people": People(state, platform.current),
+        "login_key": bytes.fromhex(state.secret("cookie-secret")),
+        "more_handlers": changes,
+        "__module__": __name__,
+    }
+    c.JupyterHub.authenticator_class = type("PasswordAuthenticator", (PasswordAuthenticator,), attributes)
     c.Authenticator.refresh_pre_spawn = True
     c.Authenticator.auth_refresh_age = 60
     # Who left the groups that may log in loses the tokens too, not only the page.
@@ -142,8 +148,8 @@ def _service(c: Any, installation: Installation) -> None:
     c.JupyterHub.oauth_require_pkce = True
 
 
-def _sessions(c: Any, values: Values, platform: Platform, installation: Installation) -> None:
-    limits = values.limits
+def _sessions(c: Any, platform: Platform, installation: Installation) -> None:
+    limits = platform.values.limits
     attributes = {
         "__module__": __name__,
         "platform": platform,

@@ -27,27 +27,28 @@ PAGES = (
 EXPECTED = (EndReason.finished, EndReason.stopped)
 
 
-def configure(c: Any, values: Values, platform: Platform) -> None:
+def configure(c: Any, platform: Platform) -> None:
     """Templates, logo and the names that our templates use."""
     form.prepare()
     c.JupyterHub.template_paths = [str(TEMPLATES)]
     c.JupyterHub.logo_file = str(TEMPLATES / "logo.svg")
-    zone = ZoneInfo(values.site.timezone)
+    site = platform.values.site
+    zone = ZoneInfo(site.timezone)
 
     def last_end(user: Any) -> dict[str, str] | None:
         # JupyterHub calls it with the person who looks, or None.
         workload = platform.sessions.last_ended(user.name) if user else None
-        return None if workload is None else describe_end(workload, values, zone)
+        return None if workload is None else describe_end(workload, platform.values, zone)
 
     def running(user: Any) -> dict[str, Markup]:
         mine = [workload for workload in platform.sessions if user and workload.person == user.name]
-        return {workload.server_name or "": describe_running(workload, values, zone) for workload in mine}
+        return {workload.server_name or "": describe_running(workload, platform.values, zone) for workload in mine}
 
     c.JupyterHub.template_vars = {
         "aiinfn_running": running,
         "aiinfn_free_name": free_name,
-        "aiinfn_site": values.site.name,
-        "aiinfn_support": values.site.support,
+        "aiinfn_site": site.name,
+        "aiinfn_support": site.support,
         "aiinfn_last_end": last_end,
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,12 +30,18 @@ class PasswordAuthenticator(Authenticator):
 
     people: People
     login_key: bytes
+    more_handlers: Sequence[tuple[Any, ...]] = ()
+    """Addresses that the hub answers besides its own: there is no other place that JupyterHub still likes for them."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._throttle = Throttle(time.monotonic)
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="password")
         self._waiting = 0
+
+    def get_handlers(self, app: Any) -> list[Any]:
+        """The login, and :attr:`more_handlers`."""
+        return [*super().get_handlers(app), *self.more_handlers]
 
     @default("manage_groups")
     def _manage_groups(self) -> bool:

@@ -29,6 +29,7 @@ from jupyterhub_aiinfn.backends.local.state import StateFolder, write_file
 from jupyterhub_aiinfn.errors import AiinfnError, StateError
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.base import GroupName, UserName
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 MINIMUM_LENGTH = 10
 """Characters of a password that a person chooses; arbitrary, between the 8 of NIST SP 800-63B and what people bear."""
@@ -62,11 +63,15 @@ class _Reading:
 class People:
     """Who may log in to one installation, read again whenever the file changes."""
 
-    def __init__(self, state: StateFolder, values: Values) -> None:
+    def __init__(self, state: StateFolder, values: Values | CurrentValues) -> None:
         self.state = state
-        self.values = values
-        """May be replaced when the values file was read again."""
+        self._current = CurrentValues.of(values)
         self._reading = _Reading((0, 0, 0), {})
+
+    @property
+    def values(self) -> Values:
+        """The values that count now."""
+        return self._current.values
 
     def names(self) -> list[str]:
         """Everybody, sorted."""

@@ -12,10 +12,12 @@ from typing import Protocol
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec, new_workload_id
+from jupyterhub_aiinfn.backends.local.agreement import Follower
 from jupyterhub_aiinfn.model.entitlement import Offer, decide, offers
 from jupyterhub_aiinfn.model.requests import DeviceCount, Grant, Person, Situation
 from jupyterhub_aiinfn.model.tickets import StartTicket, sign_ticket
 from jupyterhub_aiinfn.values import Values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 from .availability import AvailabilityFeed
 from .last_choices import LastChoices
@@ -44,13 +46,15 @@ class EnvironmentCache(Protocol):
 class Platform:
     """One hub's knowledge and the decisions made from it. Nothing here waits for the network or the disk."""
 
-    values: Values
+    current: CurrentValues
     backend: Backend
     environments: EnvironmentCache
     feed: AvailabilityFeed
     last_choices: LastChoices
     ticket_key: str = field(repr=False)
     service_prefix: str = "/services/aiinfn/"
+    follower: Follower | None = None
+    """What keeps the values at those that hub and service have agreed on; None where nobody changes them."""
     sessions: Sessions = field(init=False)
     drawing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock, repr=False)
     """Held while a page is drawn: twenty at once would take one long turn of the loop together."""
@@ -62,9 +66,16 @@ class Platform:
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.backend)
 
+    @property
+    def values(self) -> Values:
+        """The values that count at this moment; who needs several things of them asks once."""
+        return self.current.values
+
     def start(self) -> None:
-        """Begin to watch sessions and availability; may be called often, within the event loop."""
+        """Begin to watch sessions, availability and values; may be called often, within the event loop."""
         self.sessions.start()
+        if self.follower is not None:
+            self.follower.start()
         self.feed.start()
 
     def situation(self) -> Situation:
@@ -80,19 +91,20 @@ class Platform:
         """What to show on the page.
 
         People of the same groups who hold nothing see the same: it is computed once for them, and anew when a
-        session comes or goes, a snapshot arrives, or half a minute is over.
+        session comes or goes, a snapshot arrives, the values change, or half a minute is over.
         """
-        situation = self.situation()
-        leads = any(person.name in project.leaders for project in self.values.projects.values())
+        situation, values = self.situation(), self.values
+        leads = any(person.name in project.leaders for project in values.projects.values())
         holds = any(held.person == person.name for held in situation.held)
         who = person.name if leads or holds else ""
         snapshot = self.feed.snapshot()
-        shown = situation.held, snapshot and snapshot.taken_at, int(situation.now.timestamp()) // OFFERS_LIVE
+        half_minute = int(situation.now.timestamp()) // OFFERS_LIVE
+        shown = situation.held, snapshot and snapshot.taken_at, half_minute, self.current.switches
         if shown != self._shown:
             self._shown, self._offers = shown, {}
         key = (who, person.groups, server_name if holds else "")
         if key not in self._offers:
-            self._offers[key] = offers(self.values, person, situation, server_name)
+            self._offers[key] = offers(values, person, situation, server_name)
         return self._offers[key]
 
     def decide_and_reserve(self, person: Person, options: object, server_name: str) -> Grant:

@@ -15,6 +15,7 @@ from traitlets import default, observe
 
 from jupyterhub_aiinfn.errors import AiinfnError, EnvironmentMissing, Malformed, Refusal
 from jupyterhub_aiinfn.model.requests import Grant, Person
+from jupyterhub_aiinfn.values import Values
 
 from . import form, new_rows
 from .platform import Platform
@@ -34,6 +35,10 @@ class GrantedSpawner(Spawner):
 
     platform: Platform
     grant: Grant | None = None
+    granted_by: Values
+    """The values by which the start under way was granted: what it needs of them is taken from these, also when others
+    count meanwhile."""
+    values_hash: str | None = None
     _refused = False
     _stored_before: Mapping[str, Any] | None = None
     """The options that were stored before the start under way; None when none is under way."""
@@ -134,6 +139,7 @@ class GrantedSpawner(Spawner):
         self._made_by_start = new_rows.made_by_start(self.orm_spawner, self._stored_before or {})
         await self._require_known_sessions()
         try:
+            self.granted_by, self.values_hash = self.platform.values, self.platform.current.hash
             self.grant = self.platform.decide_and_reserve(self.person(), self.user_options, self.name)
             await self._ensure_environment(self.grant)
         except EnvironmentMissing as missing:
@@ -210,7 +216,7 @@ class GrantedSpawner(Spawner):
             return
         self.platform.sessions.release(self.user.name, self.name)
         job = await self.platform.backend.start(self.platform.environments.build_spec(grant.image))
-        name = self.platform.values.images[grant.image].name
+        name = self.granted_by.images[grant.image].name
         raise EnvironmentMissing(
             f'the environment "{name}" is being built on this machine; {self._where_to_look(grant.image)}'
             "the session can start when that is done",

@@ -40,7 +40,6 @@ class LocalSpawner(GrantedSpawner):
 
     lab_prefix: Path
     service_url: str
-    values_hash: str | None = None
     workload_id: str = ""
     _starting = False
 
@@ -215,7 +214,7 @@ class LocalSpawner(GrantedSpawner):
     def _description(self, grant: Grant) -> dict[str, str]:
         now = datetime.now(UTC)
         return session_environment.description(
-            self.platform.values,
+            self.granted_by,
             grant,
             kernels=self.platform.environments.kernels(grant.image),
             service_url=self.service_url,

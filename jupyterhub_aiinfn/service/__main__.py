@@ -6,11 +6,11 @@ import logging
 import os
 import sys
 
+from jupyterhub_aiinfn.backends.local.agreement import Follower, current_values
 from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.backends.local.environments import Environments, fetch_settings
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.errors import AiinfnError
-from jupyterhub_aiinfn.values import load_values
 
 from .app import make_app
 from .server import serve
@@ -33,11 +33,11 @@ def main() -> int:
 
 def run(installation: Installation, **changes: float) -> None:
     """Serve an installation; ``changes`` are settings other than the default ones."""
-    values = load_values(installation.values_file)
-    environments = Environments(values, installation.values_file, installation.cache)
-    backend = LocalBackend(values, installation.state, images=environments.readiness)
-    settings = Settings.from_installation(installation, **changes)
-    serve(make_app(settings, values, backend, environments, fetch_settings), installation.service_port)
+    current = current_values(installation.state, installation.values_file)
+    environments = Environments(current, installation.values_file, installation.cache)
+    backend = LocalBackend(current, installation.state, images=environments.readiness)
+    settings, follower = Settings.from_installation(installation, **changes), Follower(installation.state, current)
+    serve(make_app(settings, current, backend, environments, fetch_settings, follower), installation.service_port)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,9 @@ from starlette.staticfiles import StaticFiles
 from jupyterhub_aiinfn import __version__
 from jupyterhub_aiinfn.api.base import ErrorBody
 from jupyterhub_aiinfn.backends.base import Backend
-from jupyterhub_aiinfn.values import Values, values_hash
+from jupyterhub_aiinfn.backends.local.agreement import Follower
+from jupyterhub_aiinfn.values import Values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 from . import index, problems
 from .availability import routes as availability
@@ -38,6 +40,7 @@ from .identity.tokens import Identities
 from .protection import Protection
 from .sessions import routes as sessions
 from .settings import API, PREFIX, Settings
+from .values import routes as values_feature
 
 log = logging.getLogger("aiinfn.service")
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -49,13 +52,14 @@ PROBE = 10.0
 
 def make_app(
     settings: Settings,
-    values: Values,
+    values: Values | CurrentValues,
     backend: Backend,
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]] = dict,
+    follower: Follower | None = None,
 ) -> FastAPI:
     """The service as an ASGI application; :class:`~jupyterhub_aiinfn.errors.StateError` for an unusable database."""
-    context = make_context(settings, values, backend, cache, build_settings)
+    context = make_context(settings, CurrentValues.of(values), backend, cache, build_settings, follower)
     app = FastAPI(
         title="AI_INFN platform service",
         version=__version__,
@@ -70,6 +74,7 @@ def make_app(
     for feature in (index, identity, sessions, availability, environments, starts):
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
+    app.include_router(values_feature.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     problems.install(app)
     app.add_middleware(Protection, max_body=settings.max_body, metrics=context.metrics)
@@ -78,24 +83,25 @@ def make_app(
 
 def make_context(
     settings: Settings,
-    values: Values,
+    current: CurrentValues,
     backend: Backend,
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]],
+    follower: Follower | None,
 ) -> Context:
     """Make the parts and connect them."""
     database = Database(settings.database)
     hub = HubApi(settings.hub_api_url, settings.service_token, settings.hub_timeout)
     identities = Identities(hub, settings.identity_fresh, settings.identity_stale)
     watch = Watch(backend, settings.heartbeat)
-    catalogue = Catalogue(values, cache, backend, watch, build_settings)
+    catalogue = Catalogue(current, cache, backend, watch, build_settings)
     waiters = Waiters(database, settings.waiter_lifetime)
     starter = Starter(backend, hub, waiters, catalogue, settings.start_retry)
     watch.on_change(starter.wake)
+    current.on_switch(watch.count_again)
     context = Context(
         settings=settings,
-        values=values,
-        values_hash=values_hash(values),
+        current=current,
         backend=backend,
         database=database,
         hub=hub,
@@ -109,6 +115,7 @@ def make_context(
         waiters=waiters,
         starter=starter,
         metrics=Metrics(),
+        follower=follower,
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
     return context
@@ -118,6 +125,8 @@ def make_context(
 async def running(context: Context) -> AsyncIterator[None]:
     """What runs beside the requests, from start to stop."""
     beside = {"watch": context.watch.run, "starts": context.starter.run, "hub": lambda: probe(context.hub)}
+    if context.follower is not None:
+        beside["values"] = context.follower.run
     tasks = [asyncio.create_task(forever(name, run), name=name) for name, run in beside.items()]
     try:
         yield

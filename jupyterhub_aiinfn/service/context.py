@@ -11,7 +11,9 @@ from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
     from jupyterhub_aiinfn.backends.base import Backend
+    from jupyterhub_aiinfn.backends.local.agreement import Follower
     from jupyterhub_aiinfn.values import Values
+    from jupyterhub_aiinfn.values.current import CurrentValues
 
     from .availability.streams import Streams
     from .availability.watch import Watch
@@ -31,8 +33,7 @@ class Context:
     """The parts of the running service."""
 
     settings: Settings
-    values: Values
-    values_hash: str
+    current: CurrentValues
     backend: Backend
     database: Database
     hub: HubApi
@@ -44,6 +45,18 @@ class Context:
     waiters: Waiters
     starter: Starter
     metrics: Metrics
+    follower: Follower | None = None
+    """What keeps the values at those that hub and service have agreed on; None where nobody changes them."""
+
+    @property
+    def values(self) -> Values:
+        """The values that count at this moment."""
+        return self.current.values
+
+    @property
+    def values_hash(self) -> str:
+        """Their hash."""
+        return self.current.hash
 
     @property
     def origin(self) -> str:

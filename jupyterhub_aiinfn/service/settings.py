@@ -31,6 +31,8 @@ class Settings:
     ticket_key: str = field(repr=False)
     session_key: str = field(repr=False)
     """From it the keys are derived under which tokens of people are kept."""
+    values_token: str = field(repr=False, default="")
+    """With it `aiinfn values apply` has other values prepared; empty: nobody can."""
     identity_fresh: float = 60.0
     """How long the hub's answer about a token is taken for reads without asking again."""
     identity_stale: float = 300.0
@@ -69,5 +71,6 @@ class Settings:
             "internal_token": state.secret("internal-token"),
             "ticket_key": state.secret("ticket-key"),
             "session_key": state.secret("session-key"),
+            "values_token": state.secret("values-token"),
         }
         return cls(**(given | changes))

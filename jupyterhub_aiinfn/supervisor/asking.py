@@ -10,24 +10,29 @@ LONGEST_ANSWER = 256 * 1024
 
 
 async def ask(
-    url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, seconds: float = 2.0
+    url: str,
+    *,
+    method: str = "GET",
+    headers: Mapping[str, str] | None = None,
+    seconds: float = 2.0,
+    body: bytes = b"",
 ) -> tuple[int, bytes]:
     """Status and body of the answer (at most 256 KiB); 0 and nothing when there is none in time."""
     try:
         async with asyncio.timeout(seconds):
-            return await _ask(url, method, headers or {})
+            return await _ask(url, method, headers or {}, body)
     except (OSError, ValueError, EOFError, TimeoutError):
         return 0, b""
 
 
-async def _ask(url: str, method: str, headers: Mapping[str, str]) -> tuple[int, bytes]:
+async def _ask(url: str, method: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes]:
     parts = urlsplit(url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port or 80)
     try:
-        lines = {"Host": parts.netloc, "Connection": "close", "Content-Length": "0", **headers}
+        lines = {"Host": parts.netloc, "Connection": "close", "Content-Length": str(len(body)), **headers}
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         head = [f"{method} {path or '/'} HTTP/1.0", *(f"{key}: {value}" for key, value in lines.items()), "", ""]
-        writer.write("\r\n".join(head).encode("latin-1"))
+        writer.write("\r\n".join(head).encode("latin-1") + body)
         answer = await _read_all(reader)
     finally:
         writer.close()

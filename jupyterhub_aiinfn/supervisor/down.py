@@ -9,15 +9,15 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from jupyterhub_aiinfn.backends.local.installation import Installation, default_cache
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import StateError
-from jupyterhub_aiinfn.values import load_values
 
+from .known_values import known_values
 from .leftovers import end_workloads, has_leftovers
-from .places import find_state, find_values
+from .places import find_state
 from .record import Record, of_another_user, read_record
+from .unused import unused_installation
 
 PATIENCE = ((signal.SIGTERM, 12.0), (signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0))
 """Signals in turn, and the seconds given to each; the supervisor ends within ten after the first."""
@@ -69,27 +69,13 @@ def _sweep(
 ) -> None:
     """End workloads of a supervisor that is gone, and remove the files that name it."""
     if has_leftovers(folder):
-        values_file = find_values(values, folder)
-        installation = unused_installation(folder, values_file)
+        known = known_values(values, folder)
+        installation = unused_installation(folder, known.file)
         say("Something was left; ending it takes a few seconds.")
-        count = asyncio.run(end_workloads(installation, load_values(values_file), 2.0))
+        count = asyncio.run(end_workloads(installation, known.values, 2.0))
         say(f"{count} workloads that were left are ended." if count else "No workload was left running.")
     if found is not None and not found[0].alive():
         ready_file = found[1].ready_file
         for file in (folder.supervisor, Path(ready_file) if ready_file else None):
             if file is not None:
                 file.unlink(missing_ok=True)
-
-
-def unused_installation(folder: StateFolder, values_file: Path) -> Installation:
-    """An installation whose processes do not run: folders only, no ports."""
-    return Installation(
-        state=folder,
-        values_file=values_file,
-        cache=default_cache(),
-        public_url="",
-        hub_port=0,
-        proxy_api_port=0,
-        service_port=0,
-        lab_prefix=Path(),
-    )

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jupyterhub_aiinfn.api.workloads import Phase, Workload, WorkloadKind
+from jupyterhub_aiinfn.backends.local.agreement import Agreements
 from jupyterhub_aiinfn.backends.local.state import StateFolder
-from jupyterhub_aiinfn.values import load_values
 
+from .apply import Parts
 from .asking import ask
-from .down import unused_installation
+from .known_values import known_values
 from .leftovers import local_backend
-from .places import find_state, find_values
+from .places import find_state
 from .record import Record, of_another_user, read_record
 from .steps import enforcement_lines
+from .unused import unused_installation
 
 if TYPE_CHECKING:
     from jupyterhub_aiinfn.backends.local.enforcement import Enforcement
@@ -27,12 +29,51 @@ RUNNING, NOT_RUNNING = 0, 3
 
 
 @dataclass(frozen=True)
+class HeldByParts:
+    """The hashes of the values that each part says it holds, and the one that is agreed."""
+
+    agreed: str
+    hub: str
+    service: str
+    waiting: tuple[str, ...] = ()
+    """Paths whose new value waits for a restart."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether both hold what is agreed."""
+        return self.hub == self.service == self.agreed
+
+    def sentences(self) -> list[str]:
+        """What there is to know about them."""
+        lines = []
+        if self.agree:
+            lines.append(f"hub and service hold {self.agreed}")
+        else:
+            said = {"hub": self.hub, "service": self.service}
+            words = ", ".join(f"the {part} {f'holds {one}' if one else 'does not say'}" for part, one in said.items())
+            lines.append(f"NOT the same everywhere: {self.agreed} is agreed, {words}; it settles within seconds")
+        if self.waiting:
+            lines.append(f"waiting for a restart of the platform: {', '.join(self.waiting)}")
+        return lines
+
+
+async def held_values(folder: StateFolder) -> HeldByParts | None:
+    """What each part holds; None before anything was agreed."""
+    agreement = Agreements(folder).agreed()
+    if agreement is None:
+        return None
+    said = await Parts.of(folder).held()
+    return HeldByParts(agreement.hash, said["hub"], said["service"], agreement.waiting)
+
+
+@dataclass(frozen=True)
 class Status:
     """What `aiinfn status` found; ``parts`` says of proxy, hub and service ``ok`` or what is wrong."""
 
     running: bool
     state: str
     values: str
+    values_held: HeldByParts | None = None
     pid: int | None = None
     url: str | None = None
     parts: dict[str, str] = field(default_factory=dict)
@@ -53,24 +94,24 @@ class Status:
 async def look(state: Path | None, values: Path | None) -> Status:
     """Look at one installation. Raises :class:`AiinfnError`."""
     folder = StateFolder(find_state(state))
-    values_file = find_values(values, folder)
     found = read_record(folder)
+    known = known_values(values, folder)
+    backend = local_backend(unused_installation(folder, known.file), known.values)
     if found is None or not found[0].alive():
-        backend = local_backend(unused_installation(folder, values_file), load_values(values_file))
-        return Status(False, str(folder.root), str(values_file), enforcement=list(backend.enforcement()))
+        return Status(False, str(folder.root), str(known.file), enforcement=list(backend.enforcement()))
     identity, record = found
     try:
-        backend = local_backend(unused_installation(folder, values_file), load_values(values_file))
         workloads = [one for one in await backend.workloads() if one.phase is not Phase.ended]
     except PermissionError as error:
         raise of_another_user(error, folder.root) from error
     return Status(
         running=True,
         state=str(folder.root),
-        values=record.values,
+        values=str(known.file),
+        values_held=await held_values(folder),
         pid=identity.pid,
         url=record.url,
-        parts=await _parts(record),
+        parts=await answers_of_parts(record),
         sessions=[_row(one) for one in workloads if one.kind is WorkloadKind.session],
         jobs=[_row(one) for one in workloads if one.kind is WorkloadKind.job],
         enforcement=list(backend.enforcement()),
@@ -84,13 +125,16 @@ def as_text(status: Status) -> str:
         lines.append(_line("address", status.url))
     lines += [_line(name, word) for name, word in status.parts.items()]
     lines += [_line("state", status.state), _line("values", status.values)]
+    if status.values_held is not None:
+        lines += [_line("", sentence) for sentence in status.values_held.sentences()]
     if status.running:
         lines += _workload_lines("sessions", status.sessions) + _workload_lines("jobs", status.jobs)
     first, *rest = enforcement_lines(status.enforcement) or ["nothing"]
     return "\n".join([*lines, _line("limits", first), *(_line("", line) for line in rest)])
 
 
-async def _parts(record: Record) -> dict[str, str]:
+async def answers_of_parts(record: Record) -> dict[str, str]:
+    """Of proxy, hub and service: ``ok``, or what is wrong."""
     proxy, hub, service = await asyncio.gather(
         ask(f"{record.local_url}/"),
         ask(f"http://127.0.0.1:{record.hub_port}/hub/health"),

@@ -19,14 +19,15 @@ from jupyterhub_aiinfn.backends.local.installation import Installation, default_
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.backends.local.state import StateFolder, write_file
 from jupyterhub_aiinfn.errors import AiinfnError, StateError
-from jupyterhub_aiinfn.values import Values, load_values
+from jupyterhub_aiinfn.values import Values
 
 from . import proxy
 from .asking import ask
 from .children import Child
+from .known_values import agree_at_start, values_to_start_with
 from .leftovers import end_workloads, has_leftovers, local_backend
 from .logs import BoundedLog
-from .places import find_state, find_values, remember_values
+from .places import find_state, remember_values
 from .ports import check_free, free_internal_ports, free_ports
 from .programs import hub_program, proxy_program, service_program
 from .record import Record, check_owner, check_room, lock
@@ -116,10 +117,9 @@ class Prepared:
 
 
 def _prepare(options: Options, steps: Steps) -> Prepared:
-    state, values_file = StateFolder(find_state(options.state)), find_values(options.values)
-    if not values_file.is_file():
-        raise StateError(f"there is no values file {values_file}; name another with --values")
-    values = load_values(values_file)
+    state = StateFolder(find_state(options.state))
+    known = values_to_start_with(options.values, state)
+    values, values_file = known.values, known.file
     if options.ready_file is not None:
         _check_ready_file(options.ready_file)
     steps.done("values", f"{values_file}: {len(values.profiles)} profiles, {len(values.images)} images")
@@ -128,6 +128,7 @@ def _prepare(options: Options, steps: Steps) -> Prepared:
     check_room(state)
     held = lock(state)
     steps.done("state", str(state.root))
+    agree_at_start(state, known, named=options.values is not None, say=lambda line: steps.done("values", line))
     port, installation = _installation(options, state, values_file)
     identity = ProcessIdentity.current()
     return Prepared(options, values, installation, port, identity, held)
@@ -327,6 +328,7 @@ class Supervisor:
         backend = local_backend(self.installation, self.prepared.values)
         enforcement = backend.enforcement()
         await backend.sweep()
+        await backend.prune()
         waits = {
             "proxy": f"http://127.0.0.1:{self.installation.proxy_api_port}/api/routes",
             "service": f"{self.installation.service_url}/services/aiinfn/health",

@@ -11,6 +11,7 @@ from .base import Identifier, Section
 from .identity import Identity
 from .images import Image
 from .limits import Limits
+from .nodes import NodeClass
 from .profiles import Profile
 from .projects import Project
 from .site import Site
@@ -33,6 +34,8 @@ class Values(Section):
     """The site."""
     identity: Identity = Identity()
     """People and groups."""
+    nodes: dict[Identifier, NodeClass] = Field(default_factory=dict)
+    """Classes of machines of a cluster; one machine alone ignores them."""
     accelerators: dict[Identifier, Accelerator] = Field(default_factory=dict)
     """The catalogue of devices."""
     images: Annotated[dict[Identifier, Image], Field(min_length=1)]

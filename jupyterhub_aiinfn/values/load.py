@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import stat
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -23,14 +24,19 @@ from .references import reference_problems
 def load_values(path: Path | str) -> Values:
     """The values of a file; :class:`ValuesError` says everything that is wrong with it, or why it cannot be read."""
     source = str(path).encode("utf-8", "replace").decode()
+    return parse_values(file_content(path), source)
+
+
+def file_content(path: Path | str) -> bytes:
+    """The bytes of a file, no more than may be read; :class:`ValuesError` says why they cannot be had."""
+    source = str(path).encode("utf-8", "replace").decode()
     try:
-        content = _content(Path(path))
+        return _content(Path(path))
     except ValueError:
         raise ValuesError(source, [Problem("", "is not the name of a file")]) from None
     except OSError as error:
         rule = f"cannot be read: {(error.strerror or 'unknown error').lower()}"
         raise ValuesError(source, [Problem("", rule, hint="give the path of a YAML file")]) from None
-    return parse_values(content, source)
 
 
 def parse_values(text: str | bytes, source: str) -> Values:
@@ -75,7 +81,10 @@ def _content(path: Path) -> bytes:
     if not stat.S_ISREG(mode):
         raise OSError(0, "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file")
     with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+        before, content, after = os.fstat(file.fileno()), file.read(MAX_BYTES + 1), os.fstat(file.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise OSError(0, "it was changed while it was read; try again when whoever writes it is done")
+    return content
 
 
 def _kind(document: Document) -> str:

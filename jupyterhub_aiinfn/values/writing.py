@@ -14,8 +14,12 @@ from .scalars import AmbiguousScalar, read_plain
 
 def values_to_yaml(values: Values) -> str:
     """The values with every default, as a file that reads back as the same values."""
-    text = yaml.dump(plain_values(values), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
-    return str(text)
+    return yaml_text(plain_values(values))
+
+
+def yaml_text(data: dict[str, Any]) -> str:
+    """Plain data as YAML that every reader of YAML understands alike."""
+    return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110))
 
 
 def values_schema() -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from jupyterhub_aiinfn.backends.local.agreement import Follower
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.hub import configuration
 from jupyterhub_aiinfn.hub.availability import AvailabilityFeed
 from jupyterhub_aiinfn.hub.last_choices import LastChoices
 from jupyterhub_aiinfn.hub.platform import Platform
 from jupyterhub_aiinfn.values import load_values
+from jupyterhub_aiinfn.values.current import CurrentValues
 from tests.hub.process_backend import Images, ProcessBackend
 
 os.umask(0o077)
@@ -24,8 +26,10 @@ backend = ProcessBackend(
     slow=float(os.environ.get("AIINFN_TEST_SLOW", "0")),
     blind="AIINFN_TEST_BLIND" in os.environ,
 )
+current = CurrentValues(values)
 platform = Platform(
-    values=values,
+    current=current,
+    follower=Follower(installation.state, current),
     backend=backend,
     environments=Images(),
     feed=AvailabilityFeed(
@@ -35,6 +39,6 @@ platform = Platform(
     last_choices=LastChoices(installation.state.hub / "last-choices.json"),
     ticket_key=installation.state.secret("ticket-key"),
 )
-configuration.write_configuration(c, values, installation, platform)
+configuration.write_configuration(c, current, installation, platform)
 c.Spawner.consecutive_failure_limit = int(os.environ.get("AIINFN_TEST_FAILURE_LIMIT", "1"))
 c.Authenticator.auth_refresh_age = int(os.environ.get("AIINFN_TEST_REFRESH", "60"))

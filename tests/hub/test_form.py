@@ -18,6 +18,7 @@ from jupyterhub_aiinfn.hub.last_choices import LastChoices
 from jupyterhub_aiinfn.hub.platform import Platform
 from jupyterhub_aiinfn.model.requests import Person
 from jupyterhub_aiinfn.values import Values, parse_values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 from .process_backend import Images, ProcessBackend
 
@@ -42,7 +43,7 @@ def make_platform(values: Values, folder: Path, devices: Mapping[str, DeviceAvai
     if devices is not None:
         feed.receive(Availability(taken_at=datetime.now(UTC), devices=dict(devices)))
     backend, choices = ProcessBackend(folder, {}), LastChoices(folder / "last-choices.json")
-    return Platform(values, backend, Images(), feed, choices, ticket_key="key")
+    return Platform(CurrentValues(values), backend, Images(), feed, choices, ticket_key="key")
 
 
 def cards(total: int, used: int, *, emulated: bool = False, reason: str = "") -> dict[str, DeviceAvailability]:

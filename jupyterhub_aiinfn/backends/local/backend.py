@@ -19,6 +19,7 @@ from jupyterhub_aiinfn.api.availability import Availability
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
+from jupyterhub_aiinfn.values.current import CurrentValues
 from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
@@ -58,14 +59,14 @@ class LocalBackend(Backend):
 
     def __init__(
         self,
-        values: Values,
+        values: Values | CurrentValues,
         state: StateFolder,
         *,
         images: Callable[[], Mapping[str, bool]] | None = None,
         readable: Callable[[WorkloadSpec], Iterable[Path]] | None = None,
         supervisor: ProcessIdentity | None = None,
     ) -> None:
-        self.values = values
+        self._current = CurrentValues.of(values)
         self.state = state
         self.records = Records(state.workloads)
         self._images = images
@@ -73,6 +74,11 @@ class LocalBackend(Backend):
         self._supervisor = supervisor
         self._found_cgroups: Cgroups | None = None
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="local-backend")
+
+    @property
+    def values(self) -> Values:
+        """The values that count now; who needs several things of them asks once."""
+        return self._current.values
 
     # ------------------------------------------------------------------------------------------------------ verbs
 

@@ -16,6 +16,7 @@ from jupyterhub_aiinfn.api.workloads import JobClass, WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.values import Values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 from .build import READY, Build, folder_bytes, progress_file
 from .environment_lock import is_held, lock_file, take
@@ -52,20 +53,32 @@ class Leftover:
 class Environments:
     """The environments of the images of ``values``, below ``cache``.
 
-    Keys are computed once: who reads the values again makes a new object, so that a changed frozen file is noticed.
+    Keys are computed once for the values that count, so a changed frozen file is noticed when values are applied.
     """
 
-    def __init__(self, values: Values, values_file: Path, cache: Path) -> None:
-        self._values = values
-        self._values_folder = Path(values_file).absolute().parent
+    def __init__(self, values: Values | CurrentValues, values_file: Path, cache: Path) -> None:
+        self._current = CurrentValues.of(values)
+        self._first_folder = Path(values_file).absolute().parent
         self.folder = Path(cache).absolute() / "environments"
         self._keys: dict[str, str] = {}
+        self._keys_of = self._current.switches
+
+    @property
+    def _values(self) -> Values:
+        return self._current.values
+
+    @property
+    def _values_folder(self) -> Path:
+        """Beside the values file, wherever the one lies that was applied last."""
+        return self._current.folder or self._first_folder
 
     def key(self, image: str) -> str:
         """``<image>-<hash>`` of the frozen file, this Python, and how it is built.
 
         Raises :class:`BackendError` for an image without a folder or a frozen file.
         """
+        if self._keys_of != self._current.switches:
+            self._keys, self._keys_of = {}, self._current.switches
         if image not in self._keys:
             self._keys[image] = f"{image}-{self._fingerprint(image)}"
         return self._keys[image]

@@ -58,6 +58,10 @@ class Watch:
         """Call ``listener`` whenever a workload changes."""
         self._listeners.append(listener)
 
+    def count_again(self) -> None:
+        """Count what is free now: something other than a workload has changed."""
+        self._changed.set()
+
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:

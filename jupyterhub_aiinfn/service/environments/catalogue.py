@@ -11,6 +11,7 @@ from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, ServiceError, WorkloadNotFound
 from jupyterhub_aiinfn.service.availability.watch import Watch
 from jupyterhub_aiinfn.values import Values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 INTERRUPTED = frozenset({EndReason.stopped, EndReason.platform_stopped, EndReason.lost})
 """Ends of a build that say nothing against trying once more."""
@@ -33,15 +34,19 @@ class Catalogue:
 
     def __init__(
         self,
-        values: Values,
+        current: CurrentValues,
         cache: EnvironmentCache,
         backend: Backend,
         watch: Watch,
         build_settings: Callable[[], Mapping[str, str]],
     ) -> None:
         """``build_settings`` gives the secret variables of a build (the address of an index may hold a password)."""
-        self._values, self._cache, self._backend, self._watch = values, cache, backend, watch
+        self._current, self._cache, self._backend, self._watch = current, cache, backend, watch
         self._build_settings = build_settings
+
+    @property
+    def _values(self) -> Values:
+        return self._current.values
 
     def ready(self, image: str) -> bool:
         """Whether sessions of the image can start; False for an image that the values no longer have."""

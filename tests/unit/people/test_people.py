@@ -14,6 +14,7 @@ from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import StateError
 from jupyterhub_aiinfn.hub.people import People, PeopleError, check_group, check_name, check_password, new_password
 from jupyterhub_aiinfn.values import Values, parse_values
+from jupyterhub_aiinfn.values.current import CurrentValues
 
 TEXT = """
 version: 1
@@ -115,9 +116,11 @@ def test_groups_and_rights(people: People) -> None:
     assert not people.is_allowed("nobody")
 
 
-def test_who_leaves_the_values_file_cannot_log_in(people: People, state: StateFolder) -> None:
+def test_who_leaves_the_values_file_cannot_log_in(state: StateFolder) -> None:
+    current = CurrentValues(parse_values(TEXT, "test"))
+    people = People(state, current)
     password = people.ensure_first_passwords()["alice"].read_text().strip()
-    people.values = parse_values(TEXT.replace("alice: {", "albert: {"), "test")
+    current.switch(parse_values(TEXT.replace("alice: {", "albert: {"), "test"))
     assert not people.verify("alice", password)
     assert not people.is_allowed("alice")
     with pytest.raises(PeopleError, match="nobody is called 'alice'"):

@@ -1,0 +1,31 @@
+"""The ``nodes`` section: classes of machines of a cluster, for taints, ownership and what is kept back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from .base import TAINT, Line, Section
+
+
+class Keep(Section):
+    """What every node of a class keeps for itself: no session gets it."""
+
+    cores: Annotated[float, Field(ge=0, le=4096, allow_inf_nan=False)] = 0
+    """Cores."""
+    memory_gib: Annotated[float, Field(ge=0, le=65536, allow_inf_nan=False)] = 0
+    """Memory, GiB."""
+
+
+class NodeClass(Section):
+    """Machines that are alike; one machine alone has no use for it and ignores it."""
+
+    selector: dict[Line, Line] = Field(default_factory=dict)
+    """Node labels of the class; empty: every node."""
+    taint: Annotated[str, StringConstraints(pattern=TAINT)] | None = None
+    """``key=value``: only who tolerates it comes here; ``reserved=<group>`` keeps the class for members of a group."""
+    owner: Line | None = None
+    """Who paid for the machines."""
+    keep: Keep = Keep()
+    """What each machine of the class keeps back."""
