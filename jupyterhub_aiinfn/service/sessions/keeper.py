@@ -27,7 +27,11 @@ from jupyterhub_aiinfn.service.database.tables import StayRow
 from .stays import Stays, moment
 
 log = logging.getLogger("aiinfn.sessions")
-REASONS = {StopCause.idle: EndReason.idle, StopCause.max_age: EndReason.max_age}
+REASONS = {
+    StopCause.idle: EndReason.idle,
+    StopCause.max_age: EndReason.max_age,
+    StopCause.administrator: EndReason.administrator,
+}
 SHORTEST = 0.2
 """Seconds between two looks at least (arbitrary)."""
 
@@ -179,7 +183,7 @@ class Keeper:
     async def _end(self, work: Workload, cause: StopCause, sentence: str) -> None:
         """End a session; its documents are saved meanwhile. What fails is tried again at the next look."""
         try:
-            await self.backend.stop(work.id, sentence, None, REASONS.get(cause, EndReason.stopped))
+            await self.backend.stop(work.id, sentence, None, REASONS[cause])
             log.info("%s of %s was ended (%s)", work.id, work.person, cause)
         except BackendError as error:
             log.warning("%s could not be ended: %s", work.id, error)
