@@ -10,11 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Workload
 from jupyterhub_aiinfn.backends.base import Backend
 from jupyterhub_aiinfn.errors import BackendError
+from jupyterhub_aiinfn.model.deadlines import Deadlines
 
 PAUSE = 5.0
 """Seconds between two looks (into memory)."""
@@ -33,7 +34,7 @@ class LongestLife:
 
     def __init__(self, backend: Backend, sessions: Iterable[Workload], patience: float, pause: float = PAUSE) -> None:
         self._backend, self._sessions, self._patience, self._pause = backend, sessions, patience, pause
-        self._deadlines: dict[str, tuple[datetime, float]] = {}
+        self._deadlines = Deadlines()
         self._ending: dict[str, asyncio.Task[None]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -44,15 +45,11 @@ class LongestLife:
 
     def overdue(self) -> list[Workload]:
         """The sessions that should have ended by now."""
-        live = [work for work in self._sessions if work.ends_at is not None and work.phase is Phase.running]
-        self._deadlines = {work.id: self._deadline(work, work.ends_at) for work in live if work.ends_at is not None}
-        return [work for work in live if self._deadlines[work.id][1] + self._patience <= boottime()]
-
-    def _deadline(self, work: Workload, ends_at: datetime) -> tuple[datetime, float]:
-        known = self._deadlines.get(work.id)
-        if known is None:
-            return ends_at, boottime() + (ends_at - datetime.now(UTC)).total_seconds()
-        return ends_at, known[1] + (ends_at - known[0]).total_seconds()
+        live = [(work, work.ends_at) for work in self._sessions if work.ends_at and work.phase is Phase.running]
+        self._deadlines.keep(work.id for work, _ in live)
+        now, clock = datetime.now(UTC), boottime()
+        late = timedelta(seconds=-self._patience)
+        return [work for work, ends_at in live if self._deadlines.left(work.id, ends_at, now, clock) <= late]
 
     async def _run(self) -> None:
         while True:

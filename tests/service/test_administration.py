@@ -41,14 +41,6 @@ def test_only_administrators_open_it(platform, browse, admin):
     assert platform.get(PAGE, platform.tokens["reader"]).status_code == 403
 
 
-def test_nobody_and_nothing_is_said_in_words(own_platform, browse):
-    admin = browse(own_platform, "root-admin")
-    page = admin.visit(PAGE).text
-    assert "Nobody has a session now." in page
-    assert "Nothing is announced." in page
-    assert "are recorded here" in page
-
-
 def test_who_runs_what_sorted_as_asked(platform, admin):
     works = [
         platform.session(person="adm1", project="lab"),

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,7 @@ from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.values import load_values
 
-from .running import API, Platform, wait_for
+from .running import API, Platform, running_platform, wait_for
 from .test_tokens import hub_token, start
 
 pytestmark = pytest.mark.slow
@@ -81,12 +83,19 @@ class Farm:
         return await self.backend.start(spec)
 
 
+@pytest.fixture(scope="module")
+def on_sandboxes() -> Iterator[Platform]:
+    """A platform whose service looks at real sandboxes."""
+    with tempfile.TemporaryDirectory(prefix="aiinfn-service-") as folder, running_platform(Path(folder)) as running:
+        running.kill("service")
+        running.start_service("local")
+        running.root.chmod(0o711)
+        yield running
+
+
 @pytest.fixture
-async def farm(own_platform: Platform):
-    own_platform.kill("service")
-    own_platform.start_service("local", look_every=1.0)
-    own_platform.root.chmod(0o711)
-    made = Farm(own_platform)
+async def farm(on_sandboxes: Platform):
+    made = Farm(on_sandboxes)
     yield made
     await made.backend.end_all("the test is over", 0.2)
 
@@ -156,13 +165,13 @@ async def test_a_killed_service_ends_nothing_early(farm: Farm, browse):
     before = idle_since()
     platform.kill("service")
     time.sleep(3)
-    platform.start_service("local", look_every=1.0)
+    platform.start_service("local")
     after = wait_for(idle_since, 20, "the next look")
     assert before is not None
     assert abs((after - before).total_seconds()) <= 2  # its counters tell that it slept meanwhile
     platform.kill("service")
     burn = await farm.begin("bob", BUSY)
-    platform.start_service("local", look_every=1.0)
+    platform.start_service("local")
     owner = hub_token(platform, browse, "bob")
     wait_for(
         lambda: platform.get(f"{API}/sessions/{burn.id}", owner).json().get("activity") == "active", 20, "bob's work"

@@ -13,7 +13,7 @@ import pytest
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase
 
-from .running import API, Platform, wait_for
+from .running import API, PREFIX, Platform, wait_for
 from .test_tokens import hub_token, start
 
 REPORT = {"running_cells": 0, "cpu_cores": 0.0, "network_bytes_per_second": 0.0}
@@ -173,7 +173,10 @@ def test_a_session_whose_own_end_failed_is_ended_once(platform, session):
 
 
 def test_what_was_granted_survives_a_killed_service(own_platform: Platform, browse):
-    platform = own_platform
+    platform, admin = own_platform, browse(own_platform, "root-admin")
+    page = admin.visit(f"{PREFIX}/administration").text
+    for said in ("Nobody has a session now.", "Nothing is announced.", "are recorded here"):
+        assert said in page
     token = hub_token(platform, browse, "alice")
     work = platform.session(person="alice")
     wait_for(lambda: platform.get(path(work), token).status_code == 200, 10)
@@ -200,6 +203,7 @@ def test_what_was_granted_survives_a_killed_service(own_platform: Platform, brow
         lambda: platform.farm.read(work.id).ends_at == work.started_at + timedelta(minutes=90), 10, "the extension"
     )
     assert platform.post(path(work, "/extensions"), token).status_code == 409
+    assert "stopper" in admin.visit(f"{PREFIX}/administration").text  # the record of acts
 
 
 def test_announcements_come_and_go(platform, session, browse):
