@@ -21,6 +21,7 @@ from jupyterhub_aiinfn.values.current import CurrentValues
 
 from .availability import AvailabilityFeed
 from .last_choices import LastChoices
+from .longest_life import PATIENCE, LongestLife
 from .sessions import Sessions
 
 OFFERS_LIVE = 30
@@ -56,6 +57,7 @@ class Platform:
     follower: Follower | None = None
     """What keeps the values at those that hub and service have agreed on; None where nobody changes them."""
     sessions: Sessions = field(init=False)
+    longest_life: LongestLife = field(init=False, repr=False)
     drawing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock, repr=False)
     """Held while a page is drawn: twenty at once would take one long turn of the loop together."""
     warming: asyncio.Task[None] | None = field(init=False, default=None, repr=False)
@@ -65,6 +67,8 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.backend)
+        grace = self.values.limits.stop_grace.total_seconds()
+        self.longest_life = LongestLife(self.backend, self.sessions, grace + PATIENCE)
 
     @property
     def values(self) -> Values:
@@ -77,6 +81,7 @@ class Platform:
         if self.follower is not None:
             self.follower.start()
         self.feed.start()
+        self.longest_life.start()
 
     def situation(self) -> Situation:
         """The world as the hub knows it at this moment."""

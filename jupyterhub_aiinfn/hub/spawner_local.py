@@ -216,6 +216,7 @@ class LocalSpawner(GrantedSpawner):
         return session_environment.description(
             self.granted_by,
             grant,
+            workload=self.workload_id,
             kernels=self.platform.environments.kernels(grant.image),
             service_url=self.service_url,
             started_at=now,

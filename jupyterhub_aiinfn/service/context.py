@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from jupyterhub_aiinfn.values import Values
     from jupyterhub_aiinfn.values.current import CurrentValues
 
+    from .announcements.board import Board
     from .availability.streams import Streams
     from .availability.watch import Watch
     from .database import Database
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .identity.browser import Browsers
     from .identity.hub import HubApi
     from .identity.tokens import Identities
+    from .sessions.keeper import Keeper
+    from .sessions.stays import Stays
     from .settings import Settings
 
 
@@ -45,6 +48,9 @@ class Context:
     waiters: Waiters
     starter: Starter
     metrics: Metrics
+    stays: Stays
+    keeper: Keeper
+    board: Board
     follower: Follower | None = None
     """What keeps the values at those that hub and service have agreed on; None where nobody changes them."""
 
