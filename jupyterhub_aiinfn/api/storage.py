@@ -24,6 +24,8 @@ class StorageUse(Message):
 
     used_bytes: int | None
     """Bytes on the disk; None when not counted yet."""
+    at_least: bool = False
+    """Whether the count was cut short: the use is ``used_bytes`` or more."""
     limit_bytes: int | None
     """None: no limit but the disk."""
     enforced: bool
@@ -36,4 +38,7 @@ class StorageUse(Message):
     writable: bool = True
     problem: str = ""
     """A sentence when nothing can be written: why, and the remedy."""
+    note: str = ""
+    """For administrators: why the limit is not enforced, and the remedy."""
     measured_at: datetime
+    """The moment of the figures: of the count, when they were counted."""
