@@ -24,12 +24,10 @@ class Home(Section):
 
 
 class ProjectFolders(Section):
-    """One folder for each project with ``storage_gib`` (or all, see ``for_all``), shared by its members."""
+    """One folder for each project but the personal one, shared by its members."""
 
     path: Annotated[str, StringConstraints(pattern=GROUP_FOLDER, max_length=64)] = "shared-{group}"
     """Name of the folder below the state folder's ``projects``; ``{group}`` is the project's key."""
-    for_all: bool = True
-    """Whether also projects without ``storage_gib`` have a folder. The personal project has none."""
 
 
 class Public(Section):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import btrfs
 from .base import Quota
-from .measured import MeasuredQuota
+from .measured import PATIENCE_SECONDS, MeasuredQuota
 from .xfs import XfsQuota
 
 MOUNTS = Path("/proc/self/mountinfo")
@@ -25,26 +25,33 @@ class Mount:
     options: frozenset[str]
 
 
-def choose_quota(homes_folder: Path, number_of: Callable[[Path], int] | None = None) -> Quota:
+def choose_quota(
+    homes_folder: Path, number_of: Callable[[Path], int] | None = None, patience: float = PATIENCE_SECONDS
+) -> Quota:
     """The best that there is for folders of ``homes_folder``; a :class:`MeasuredQuota` says why it is no better.
 
-    Blocking. ``number_of`` gives folders their numbers where the file system wants them (XFS).
+    Blocking. ``number_of`` gives folders their numbers where the file system wants them (XFS); ``patience`` is how long
+    whoever asks waits for a count, in seconds.
     """
+
+    def measured(note: str = "") -> MeasuredQuota:
+        return MeasuredQuota(note, patience=patience)
+
     mount = mount_of(homes_folder, MOUNTS.read_text(errors="surrogateescape"))
     if mount is None or mount.kind not in ("btrfs", "xfs"):
         kind = f"{mount.kind} at {mount.point}" if mount else "unknown"
-        return MeasuredQuota(
+        return measured(
             f"the file system of {homes_folder} ({kind}) has no quota that the platform knows; "
             "put the state folder on btrfs or XFS for limits that are enforced"
         )
     if os.geteuid() != 0:
-        return MeasuredQuota(f"only root can set quotas of {mount.kind}; run the platform as root")
+        return measured(f"only root can set quotas of {mount.kind}; run the platform as root")
     if mount.kind == "btrfs":
         problem = btrfs.counts(homes_folder)
-        return MeasuredQuota(problem) if problem else btrfs.BtrfsQuota()
+        return measured(problem) if problem else btrfs.BtrfsQuota(measured())
     if mount.options.isdisjoint({"prjquota", "pquota"}) or number_of is None:
-        return MeasuredQuota(f"{mount.point} is mounted without project quotas; mount it with the option prjquota")
-    return XfsQuota(mount.point, number_of)
+        return measured(f"{mount.point} is mounted without project quotas; mount it with the option prjquota")
+    return XfsQuota(mount.point, number_of, measured())
 
 
 def mount_of(folder: Path, mountinfo: str) -> Mount | None:

@@ -19,6 +19,8 @@ LONGEST_SECONDS = 60.0
 """After it a count stops: "at least" (arbitrary)."""
 PATIENCE_SECONDS = 0.5
 """How long whoever asks waits for a count that is under way: small homes are done by then."""
+MOST_AT_ONCE = 2
+"""Counts that run at the same time; others wait for their turn."""
 TURN_SECONDS = 0.005
 """A count in the background works so long and rests as long: it must not slow down the process around it."""
 LOOK_EVERY = 256
@@ -54,6 +56,7 @@ class MeasuredQuota(Quota):
         self.note = note
         self._fresh, self._longest, self._patience = fresh, longest, patience
         self._lock = threading.Lock()
+        self._turns = threading.Semaphore(MOST_AT_ONCE)
         self._counts: dict[Path, tuple[float, Count]] = {}
         self._running: dict[Path, threading.Thread] = {}
 
@@ -94,7 +97,8 @@ class MeasuredQuota(Quota):
                 thread = threading.Thread(target=self._measure, args=(folder,), name="storage count", daemon=True)
                 self._running[folder] = thread
                 thread.start()
-        if known is None:
+            waiting = len(self._running) > MOST_AT_ONCE  # whoever asks for many does not wait for each
+        if known is None and not waiting:
             thread.join(self._patience)
         with self._lock:
             known = self._counts.get(folder, known)
@@ -103,7 +107,8 @@ class MeasuredQuota(Quota):
     def _measure(self, folder: Path) -> None:
         count = None
         try:
-            count = measure(folder, seconds=self._longest, considerate=True)
+            with self._turns:
+                count = measure(folder, seconds=self._longest, considerate=True)
         finally:
             with self._lock:
                 self._running.pop(folder, None)
