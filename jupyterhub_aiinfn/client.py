@@ -15,6 +15,7 @@ from .api.base import ErrorBody, Message
 from .api.environments import Environment
 from .api.people import Health, Me
 from .api.sessions import Sessions
+from .api.storage import StorageReport
 from .errors import ServiceError
 
 if TYPE_CHECKING:
@@ -67,6 +68,10 @@ class Client:
     def environment(self, image: str) -> Environment:
         """Whether sessions of an image can start."""
         return self._get(f"/api/v1/environments/{quote(image, safe='')}", Environment)
+
+    def storage(self, *, everybody: bool = False) -> StorageReport:
+        """How full the owner's folders are; with ``everybody`` all folders, for tokens that may read all servers."""
+        return self._get("/api/v1/storage", StorageReport, {"all": "true"} if everybody else {})
 
     def health(self) -> Health:
         """Whether the service works."""

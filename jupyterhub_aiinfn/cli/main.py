@@ -20,6 +20,9 @@ COMMANDS = {
     "doctor": ("jupyterhub_aiinfn.cli.doctor:doctor", "Say what is wrong here, and what to do about it."),
     "support-bundle": ("jupyterhub_aiinfn.cli.doctor:support_bundle", "Pack what helps to help, without secrets."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
+    "storage": ("jupyterhub_aiinfn.cli.storage:storage", "Say how full homes and shared folders are."),
+    "backup": ("jupyterhub_aiinfn.cli.backup:backup", "Copy everything that is worth keeping."),
+    "restore": ("jupyterhub_aiinfn.cli.backup:restore", "Make a state folder from a backup."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check, show, import and apply the values file."),
 }

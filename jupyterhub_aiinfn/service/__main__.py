@@ -37,7 +37,8 @@ def run(installation: Installation, **changes: float) -> None:
     environments = Environments(current, installation.values_file, installation.cache)
     backend = LocalBackend(current, installation.state, images=environments.readiness)
     settings, follower = Settings.from_installation(installation, **changes), Follower(installation.state, current)
-    serve(make_app(settings, current, backend, environments, fetch_settings, follower), installation.service_port)
+    app = make_app(settings, current, backend, environments, fetch_settings, follower, backend.storage)
+    serve(app, installation.service_port)
 
 
 if __name__ == "__main__":

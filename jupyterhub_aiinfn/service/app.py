@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from jupyterhub_aiinfn import __version__
 from jupyterhub_aiinfn.api.base import ErrorBody
-from jupyterhub_aiinfn.backends.base import Backend
+from jupyterhub_aiinfn.backends.base import Backend, Storage
 from jupyterhub_aiinfn.backends.local.agreement import Follower
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.current import CurrentValues
@@ -46,13 +46,25 @@ from .sessions import routes as sessions
 from .sessions.keeper import Keeper
 from .sessions.stays import Stays
 from .settings import API, PREFIX, Settings
+from .storage import routes as storage_routes
+from .storage.keeping import keep_rights
 from .values import routes as values_feature
 
 log = logging.getLogger("aiinfn.service")
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorBody} for code in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503)
 }
-FEATURES = (index, identity, sessions, announcements, administration, availability, environments, starts)
+FEATURES = (
+    index,
+    identity,
+    sessions,
+    announcements,
+    administration,
+    availability,
+    environments,
+    starts,
+    storage_routes,
+)
 OVERDUE = timedelta(seconds=5)
 """Beyond its grace: then a session whose own end at its longest life failed is ended from here (arbitrary)."""
 PROBE = 10.0
@@ -66,9 +78,10 @@ def make_app(
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]] = dict,
     follower: Follower | None = None,
+    storage: Storage | None = None,
 ) -> FastAPI:
     """The service as an ASGI application; :class:`~jupyterhub_aiinfn.errors.StateError` for an unusable database."""
-    context = make_context(settings, CurrentValues.of(values), backend, cache, build_settings, follower)
+    context = make_context(settings, CurrentValues.of(values), backend, cache, build_settings, follower, storage)
     app = FastAPI(
         title="AI_INFN platform service",
         version=__version__,
@@ -97,6 +110,7 @@ def make_context(
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]],
     follower: Follower | None,
+    storage: Storage | None,
 ) -> Context:
     """Make the parts and connect them."""
     database = Database(settings.database)
@@ -131,6 +145,7 @@ def make_context(
         stays=stays,
         keeper=keeper,
         board=board,
+        storage=storage,
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
     return context
@@ -143,6 +158,7 @@ async def running(context: Context) -> AsyncIterator[None]:
         "watch": context.watch.run,
         "starts": context.starter.run,
         "limits": context.keeper.run,
+        "rights": lambda: keep_rights(context.storage),
         "hub": lambda: probe(context.hub),
     }
     if context.follower is not None:

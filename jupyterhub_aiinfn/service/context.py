@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
-    from jupyterhub_aiinfn.backends.base import Backend
+    from jupyterhub_aiinfn.backends.base import Backend, Storage
     from jupyterhub_aiinfn.backends.local.agreement import Follower
     from jupyterhub_aiinfn.values import Values
     from jupyterhub_aiinfn.values.current import CurrentValues
@@ -51,6 +51,8 @@ class Context:
     stays: Stays
     keeper: Keeper
     board: Board
+    storage: Storage | None = None
+    """Where homes and shared folders are; None for a backend that does not say how full they are."""
     follower: Follower | None = None
     """What keeps the values at those that hub and service have agreed on; None where nobody changes them."""
 

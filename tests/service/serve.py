@@ -9,6 +9,7 @@ from pathlib import Path
 
 from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.backends.local.installation import Installation
+from jupyterhub_aiinfn.backends.local.storage import LocalStorage
 from jupyterhub_aiinfn.errors import AiinfnError
 from jupyterhub_aiinfn.service.app import make_app
 from jupyterhub_aiinfn.service.server import serve
@@ -26,6 +27,7 @@ farm = FolderBackend(installation.state.root / "farm")
 backend = LocalBackend(values, installation.state) if sys.argv[2:] == ["local"] else farm
 settings = Settings.from_installation(installation, **json.loads(sys.argv[1]))
 try:
-    serve(make_app(settings, values, backend, farm), installation.service_port)
+    storage = LocalStorage(values, installation.state)
+    serve(make_app(settings, values, backend, farm, storage=storage), installation.service_port)
 except AiinfnError as error:
     sys.exit(str(error))
