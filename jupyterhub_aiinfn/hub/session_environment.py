@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from jupyterhub_aiinfn.model.launch_links import Launch
 from jupyterhub_aiinfn.model.requests import Grant
 from jupyterhub_aiinfn.values import Values
 
 SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+LAUNCH_PAGE = "/aiinfn/launch"
+"""The first page of a session that brings files; later visits go on to JupyterLab."""
 RUNTIME_FOLDER = "/tmp/jupyter"  # noqa: S108  # inside the sandbox, whose /tmp is its own; sockets need short paths
 ARGUMENTS = (
     # Sockets of kernels are files: TCP ports on the loopback that all sessions share could be read by other people.
@@ -35,6 +38,12 @@ def public(variables: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in variables.items() if name not in SECRETS}
 
 
+def launch_description(values: Values, launch: Launch | None) -> dict[str, str]:
+    """Which hosts a link may bring files from, and what the person has let this session bring by pressing Start."""
+    said = {"LAUNCH_HOSTS": ",".join(values.site.launch_links.hosts)}
+    return said | {f"LAUNCH_{name.upper()}": value for name, value in (launch.options() if launch else {}).items()}
+
+
 def description(
     values: Values, grant: Grant, *, kernels: Path, service_url: str, started_at: datetime, ends_at: datetime
 ) -> dict[str, str]:
@@ -58,5 +67,8 @@ def description(
             "ACCELERATOR_COUNT": str(choice.count),
             "EMULATED": "1" if values.accelerators[choice.accelerator].emulated else "0",
         }
+    said |= launch_description(values, choice.launch)
     variables = {f"AIINFN_{name}": value for name, value in said.items()}
+    if choice.launch is not None:
+        variables["JUPYTERHUB_DEFAULT_URL"] = LAUNCH_PAGE
     return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

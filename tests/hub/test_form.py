@@ -133,3 +133,26 @@ def test_the_last_choice_is_preselected_if_it_can_be_had(render: Callable[..., s
 )
 def test_durations_are_said_in_words(seconds: int, text: str) -> None:
     assert form.lasting(seconds) == text
+
+
+LINK = {"git": "https://git.example.org/course/lessons.git", "branch": "main", "file": 'one/"<b>.ipynb'}
+
+
+def test_a_link_says_what_it_brings_and_the_box_decides(render: Callable[..., str]) -> None:
+    page = render(LINK)
+    assert (
+        "brings the files of https://git.example.org/course/lessons.git, branch main, into the folder lessons" in page
+    )
+    assert "opens one/&#34;&lt;b&gt;.ipynb" in page
+    assert '<input type="hidden" name="launch:file" value="one/&#34;&lt;b&gt;.ipynb">' in page
+    fields = {"profile": ["cpu"], **{f"launch:{name}": [value] for name, value in LINK.items()}}
+    assert form.read_form(fields) == {"profile": "cpu"}
+    assert form.read_form({**fields, "launch": ["yes"]}) == {"profile": "cpu", **LINK}
+
+
+def test_a_link_that_cannot_be_followed_says_why(render: Callable[..., str]) -> None:
+    page = render({"git": "ext::sh -c <b>"})
+    assert "asks for files that it cannot bring: a link brings files over https only" in page
+    assert 'name="launch' not in page
+    assert "<b>" not in page
+    assert "launch" not in render()

@@ -298,7 +298,7 @@ class LocalBackend(Backend):
         return tuple(free[: spec.accelerator_count])
 
     def _nothing_free(self, key: str, count: DeviceCount, workloads: list[Workload], free: int) -> str:
-        name = self.values.accelerators[key].name
+        name = self.values.accelerators[key].name + (" (EMULATED)" if count.emulated else "")
         if not count.total:
             return f"{name}: {count.reason}; choose another accelerator"
         sentence = f"{count.total - free} of {count.total} {name} are in use"

@@ -99,7 +99,7 @@ def test_several_models_are_told_apart_by_the_label_wherever_they_stand(tmp_path
     assert held_cards(["pretended/0"], counts["pretended"]) == []
 
 
-@pytest.mark.parametrize("minor", ["", "-1", "1/../../sda", "0x1", "99999", "١"])
+@pytest.mark.parametrize("minor", ["", "-1", "1/../../sda", "0x1", "99999", "\u0661"])
 def test_what_cannot_be_read_is_not_handed_out(tmp_path: Path, minor: str) -> None:
     add_card(tmp_path, 1, minor)
     add_card(tmp_path, 2, 0, GPU_Excluded="Yes")
