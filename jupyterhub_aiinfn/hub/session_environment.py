@@ -11,8 +11,8 @@ from jupyterhub_aiinfn.model.requests import Grant
 from jupyterhub_aiinfn.values import Values
 
 SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
-LAUNCH_PAGE = "/aiinfn/launch"
-"""The first page of a session that brings files; later visits go on to JupyterLab."""
+FIRST_PAGE = "/aiinfn/launch"
+"""Where a session is opened: it brings the files of a link, and goes on to JupyterLab when there are none."""
 RUNTIME_FOLDER = "/tmp/jupyter"  # noqa: S108  # inside the sandbox, whose /tmp is its own; sockets need short paths
 ARGUMENTS = (
     # Sockets of kernels are files: TCP ports on the loopback that all sessions share could be read by other people.
@@ -69,6 +69,4 @@ def description(
         }
     said |= launch_description(values, choice.launch)
     variables = {f"AIINFN_{name}": value for name, value in said.items()}
-    if choice.launch is not None:
-        variables["JUPYTERHUB_DEFAULT_URL"] = LAUNCH_PAGE
     return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

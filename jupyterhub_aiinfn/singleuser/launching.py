@@ -18,6 +18,7 @@ from tornado import web
 
 from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.model.launch_links import Launch, read_launch, read_pull
+from jupyterhub_aiinfn.model.options import LAUNCH_KEYS
 
 from .session import text
 
@@ -31,7 +32,7 @@ class Launches:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.hosts = tuple(filter(None, (text(variables, "LAUNCH_HOSTS") or "").split(",")))
-        asked = {name: text(variables, f"LAUNCH_{name.upper()}") or "" for name in ("git", "branch", "file")}
+        asked = {name: text(variables, f"LAUNCH_{name.upper()}") or "" for name in LAUNCH_KEYS}
         self.first = read_launch(asked, self.hosts)
         self._agreed = {self.first.digest} if self.first else set()
 
@@ -47,6 +48,14 @@ class Launches:
     def is_agreed(self, launch: Launch) -> bool:
         """Whether the person wants these files."""
         return launch.digest in self._agreed
+
+    def of_link(self, arguments: Mapping[str, list[bytes]]) -> Launch | None:
+        """The files that a link of the hub names; 400 in words when they cannot be brought."""
+        named = {name.removeprefix("opt-"): values for name, values in arguments.items()}
+        try:
+            return read_launch(single({name: named[name] for name in LAUNCH_KEYS if name in named}), self.hosts)
+        except Malformed as refusal:
+            raise web.HTTPError(400, str(refusal)) from refusal
 
     def read(self, arguments: Mapping[str, list[bytes]]) -> Launch:
         """The files that an address names; 400 in words for anything else."""
@@ -79,9 +88,12 @@ class LaunchHandler(JupyterHandler):
 
     @web.authenticated
     def get(self) -> None:
-        """On to nbgitpuller's page the first time, to JupyterLab afterwards."""
-        first = self._launches.take_first()
-        self.redirect(url_path_join(self.base_url, first.address if first else "lab"))
+        """On to nbgitpuller's page for a link, and for what the session was started with; else to JupyterLab.
+
+        The hub sends who follows a link while their session runs here, with the link's own words.
+        """
+        launch = self._launches.of_link(self.request.query_arguments) or self._launches.take_first()
+        self.redirect(url_path_join(self.base_url, launch.address if launch else "lab"))
 
 
 async def in_the_way(home: Path, launch: Launch) -> str:

@@ -15,6 +15,7 @@ from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.hub import form
 from jupyterhub_aiinfn.hub.availability import AvailabilityFeed
 from jupyterhub_aiinfn.hub.last_choices import LastChoices
+from jupyterhub_aiinfn.hub.pages import without_files
 from jupyterhub_aiinfn.hub.platform import Platform
 from jupyterhub_aiinfn.model.requests import Person
 from jupyterhub_aiinfn.values import Values, parse_values
@@ -156,3 +157,9 @@ def test_a_link_that_cannot_be_followed_says_why(render: Callable[..., str]) -> 
     assert 'name="launch' not in page
     assert "<b>" not in page
     assert "launch" not in render()
+
+
+def test_the_address_of_the_form_carries_no_files() -> None:
+    address = "/hub/spawn/alice?opt-profile=a%26b&opt-git=https%3A%2F%2Fh%2Fx&branch=b&file=c&next=%2Fx%3Fy&empty="
+    assert without_files(address) == "/hub/spawn/alice?opt-profile=a%26b&next=%2Fx%3Fy&empty="
+    assert without_files("/hub/spawn") == "/hub/spawn"
