@@ -46,7 +46,7 @@ def configure(c: Any, values: Values, platform: Platform) -> None:
     c.JupyterHub.template_vars = {
         "aiinfn_running": running,
         "aiinfn_free_name": free_name,
-        "aiinfn_without_files": without_files,
+        "aiinfn_without_files": lambda user: without_files,  # JupyterHub calls what it is given with the person
         "aiinfn_site": values.site.name,
         "aiinfn_support": values.site.support,
         "aiinfn_last_end": last_end,
