@@ -168,8 +168,8 @@ def test_what_is_emulated_says_so_everywhere(person: MakePerson, platform: Runni
         one.log_in()
     for profile in ("fpga", "quantum"):
         bob.choose(profile)
-        marks = bob.page.locator(f"#profile-{profile}").locator("xpath=ancestor::div[contains(@class,'aiinfn-card')]")
-        expect(marks.locator(".aiinfn-more .aiinfn-emulated")).to_have_text(["EMULATED"])
+        card = bob.page.locator(f".aiinfn-card:has(#profile-{profile})")
+        expect(card.locator(".aiinfn-more .aiinfn-emulated")).to_have_text(["EMULATED"])
     bob.choose("fpga")
     bob.page.get_by_label("FPGA card").check()
     alice.choose("fpga")

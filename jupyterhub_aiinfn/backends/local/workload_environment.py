@@ -29,6 +29,8 @@ def session_environment(
         "USER": occupant.name,
         "LOGNAME": occupant.name,
         "SHELL": "/bin/bash",
+        # what git falls back to: without any address the Git panel of JupyterLab cannot make a repository
+        "EMAIL": f"{occupant.name}@localhost",
         "LANG": "C.UTF-8",
         "PATH": path,
         "AIINFN_WORKLOAD": spec.id,
