@@ -23,6 +23,7 @@ from .password import PasswordAuthenticator
 from .people import People
 from .platform import EnvironmentCache, Platform
 from .refusals import QuietRefusals
+from .session_environment import FIRST_PAGE
 from .spawner_local import LocalSpawner
 
 HERE = Path(__file__).parent
@@ -162,7 +163,7 @@ def _sessions(c: Any, platform: Platform, installation: Installation) -> None:
     # The decision refuses what is too much at a time, in words. The hub's own limit counts requests that are being
     # refused as well, and answers without a remedy: it is there for what must never happen.
     c.JupyterHub.concurrent_spawn_limit = 100 * limits.concurrent_starts
-    c.Spawner.default_url = "/lab"
+    c.Spawner.default_url = FIRST_PAGE
     c.Spawner.disable_user_config = True
     c.Spawner.env_keep = []
     c.Spawner.environment = {"LANG": "C.UTF-8"}

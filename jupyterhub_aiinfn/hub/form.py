@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.model.entitlement import Offer
-from jupyterhub_aiinfn.model.options import OPTION_KEYS, quoted
+from jupyterhub_aiinfn.model.launch_links import Launch, read_launch
+from jupyterhub_aiinfn.model.options import LAUNCH_KEYS, OPTION_KEYS, quoted
 from jupyterhub_aiinfn.model.requests import Person
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 TEMPLATES = Path(__file__).parent / "templates"
 IGNORED = ("_xsrf",)
+LAUNCH = "launch"
+"""The box with which a person lets a link bring its files; what it brings is in ``launch:git`` and so on."""
 NO_ACCELERATOR = "none"
 CARDS_AT_A_TIME = 10
 """Cards that are drawn before others get their turn: about 2 ms."""
@@ -76,7 +79,10 @@ def read_form(data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
     """
     fields = {name: _single(name, values) for name, values in data.items() if name not in IGNORED}
     profile = fields.get("profile", "")
+    brings = fields.pop(LAUNCH, "")
     options = {name: value for name, value in fields.items() if ":" not in name}
+    if brings:
+        options |= {name: value for name in LAUNCH_KEYS if (value := fields.get(f"{LAUNCH}:{name}"))}
     for name in ("size", "accelerator", "project"):
         if value := fields.get(f"{name}:{profile}"):
             options[name] = value
@@ -84,7 +90,10 @@ def read_form(data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
 
 
 def read_link(arguments: Mapping[str, Sequence[bytes]]) -> dict[str, str]:
-    """What a link asks to be preselected: ``opt-profile=…`` or ``profile=…``; anything unknown is ignored."""
+    """What a link asks to be preselected: ``opt-profile=…`` or ``profile=…``; anything unknown is ignored.
+
+    ``opt-git``, ``opt-branch`` and ``opt-file`` name files to bring.
+    """
     found: dict[str, str] = {}
     for key in OPTION_KEYS:
         values = arguments.get(f"opt-{key}") or arguments.get(key) or []
@@ -120,7 +129,22 @@ async def render(platform: Platform, person: Person, chosen: Mapping[str, str], 
                 await asyncio.sleep(0)
     template = _environment().get_template("profiles.html")
     for_everybody = [one.message for one in announced if one.profile is None]
-    return template.render(cards=cards, support=platform.values.site.support, announcements=for_everybody)
+    launch, problem = _launch(chosen, platform.values.site.launch_links.hosts)
+    return template.render(
+        cards=cards,
+        support=platform.values.site.support,
+        announcements=for_everybody,
+        launch=launch,
+        launch_problem=problem,
+    )
+
+
+def _launch(chosen: Mapping[str, str], hosts: Sequence[str]) -> tuple[Launch | None, str]:
+    """The files that would be brought, or why they cannot be."""
+    try:
+        return read_launch(chosen, hosts), ""
+    except Malformed as refusal:
+        return None, str(refusal)
 
 
 def prepare() -> None:

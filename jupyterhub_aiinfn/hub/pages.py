@@ -8,12 +8,14 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 from zoneinfo import ZoneInfo
 
 from jupyterhub.app import JupyterHub
 from markupsafe import Markup
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Workload
+from jupyterhub_aiinfn.model.options import LAUNCH_KEYS
 from jupyterhub_aiinfn.values import Values
 
 from . import form
@@ -48,6 +50,7 @@ def configure(c: Any, platform: Platform) -> None:
     c.JupyterHub.template_vars = {
         "aiinfn_running": running,
         "aiinfn_free_name": free_name,
+        "aiinfn_without_files": lambda user: without_files,  # JupyterHub calls what it is given with the person
         "aiinfn_site": site.name,
         "aiinfn_support": site.support,
         "aiinfn_last_end": last_end,
@@ -59,6 +62,16 @@ def free_name(user: Any) -> str:
     if user is None:
         return ""
     return next(name for number in count(2) if (name := f"session-{number}") not in user.orm_spawners)
+
+
+def without_files(url: str) -> str:
+    """The address without the files of a link: what the form says about them counts, and not what its address says.
+
+    JupyterHub passes the words of the form's address on to the session, which would ask whoever took the tick away.
+    """
+    parts = urlsplit(url)
+    kept = [pair for pair in parse_qsl(parts.query, True) if pair[0].removeprefix("opt-") not in LAUNCH_KEYS]
+    return urlunsplit(parts._replace(query=urlencode(kept)))
 
 
 async def compile_templates() -> None:

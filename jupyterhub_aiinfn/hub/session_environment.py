@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from jupyterhub_aiinfn.model.launch_links import Launch
 from jupyterhub_aiinfn.model.requests import Grant
 from jupyterhub_aiinfn.values import Values
 
 SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+FIRST_PAGE = "/aiinfn/launch"
+"""Where a session is opened: it brings the files of a link, and goes on to JupyterLab when there are none."""
 RUNTIME_FOLDER = "/tmp/jupyter"  # noqa: S108  # inside the sandbox, whose /tmp is its own; sockets need short paths
 ARGUMENTS = (
     # Sockets of kernels are files: TCP ports on the loopback that all sessions share could be read by other people.
@@ -33,6 +36,12 @@ def secret(variables: Mapping[str, str]) -> dict[str, str]:
 def public(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that may be written to disk."""
     return {name: value for name, value in variables.items() if name not in SECRETS}
+
+
+def launch_description(values: Values, launch: Launch | None) -> dict[str, str]:
+    """Which hosts a link may bring files from, and what the person has let this session bring by pressing Start."""
+    said = {"LAUNCH_HOSTS": ",".join(values.site.launch_links.hosts)}
+    return said | {f"LAUNCH_{name.upper()}": value for name, value in (launch.options() if launch else {}).items()}
 
 
 def description(
@@ -66,5 +75,6 @@ def description(
             "ACCELERATOR_COUNT": str(choice.count),
             "EMULATED": "1" if values.accelerators[choice.accelerator].emulated else "0",
         }
+    said |= launch_description(values, choice.launch)
     variables = {f"AIINFN_{name}": value for name, value in said.items()}
     return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

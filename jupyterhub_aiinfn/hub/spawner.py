@@ -102,7 +102,10 @@ class GrantedSpawner(Spawner):
         arguments: Mapping[str, Sequence[bytes]] = {}
         if posted is None and self.handler:
             arguments = self.handler.request.query_arguments
-        return form.read_link(arguments) or self.platform.last_choices.latest(self.user.name, server_name)
+        link = form.read_link(arguments)
+        if "profile" in link:
+            return link
+        return self.platform.last_choices.latest(self.user.name, server_name) | link
 
     def read_form(self, data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
         """The options of a posted form. What they are worth is decided just before the start."""
@@ -172,7 +175,10 @@ class GrantedSpawner(Spawner):
         """The session answers: its choice is the last good one, and its workload counts by itself."""
         assert self.grant is not None
         self._stored_before = None
-        self.platform.last_choices.record(self.user.name, self.name, self.grant.choice.options())
+        remembered = self.grant.choice.remembered()
+        self._store_options(remembered)  # files that a link brought come once, not with the next empty request
+        self.commit()
+        self.platform.last_choices.record(self.user.name, self.name, remembered)
         self.platform.sessions.release(self.user.name, self.name)
 
     async def run_post_stop_hook(self) -> None:

@@ -6,6 +6,7 @@ from jupyterhub_aiinfn.errors import Malformed, NotEntitled, Refusal
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.profiles import Profile
 
+from .launch_links import read_launch
 from .offers import AcceleratorOffer, Offer, ProjectOffer, SizeOffer, offers
 from .options import listed, quoted, read_options
 from .remedies import refusal_with_remedy
@@ -59,7 +60,8 @@ def _choice(standing: Standing, options: object) -> Choice:
     count = _count(standing, accelerator, asked)
     if accelerator is not None:
         _check_right(standing, project, accelerator, count)
-    return Choice(key, size, project, accelerator, count)
+    launch = read_launch(asked, standing.values.site.launch_links.hosts)
+    return Choice(key, size, project, accelerator, count, launch)
 
 
 def _profile(standing: Standing, asked: dict[str, str]) -> tuple[str, Profile]:

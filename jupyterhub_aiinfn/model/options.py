@@ -7,9 +7,13 @@ from collections.abc import Iterable, Mapping
 
 from jupyterhub_aiinfn.errors import Malformed
 
-OPTION_KEYS = ("profile", "size", "accelerator", "count", "project")
+LAUNCH_KEYS = ("git", "branch", "file")
+"""Files that a link brings, see :mod:`~jupyterhub_aiinfn.model.launch_links`."""
+OPTION_KEYS = ("profile", "size", "accelerator", "count", "project", *LAUNCH_KEYS)
 MAX_LENGTH = 200
 """Longer than any key that the values can hold (63), shorter than anything that hurts; otherwise arbitrary."""
+MAX_LAUNCH_LENGTH = 1000
+"""Of a repository, a branch or a file; what they may hold is checked where they are read."""
 
 
 def read_options(options: object) -> dict[str, str]:
@@ -63,8 +67,8 @@ def _text(key: str, value: object) -> str:
         return ""
     if not isinstance(value, str):
         raise Malformed(f'the option "{key}" must be a text, not {_kind(value)}; send the key that the page shows')
-    if len(value) > MAX_LENGTH:
-        raise Malformed(f'the option "{key}" is longer than {MAX_LENGTH} characters; send the key that the page shows')
+    if len(value) > (longest := MAX_LAUNCH_LENGTH if key in LAUNCH_KEYS else MAX_LENGTH):
+        raise Malformed(f'the option "{key}" is longer than {longest} characters; send what the page shows')
     return value
 
 

@@ -8,6 +8,8 @@ from datetime import date, datetime
 
 from jupyterhub_aiinfn.values.profiles import Size
 
+from .launch_links import Launch
+
 
 @dataclass(frozen=True)
 class Person:
@@ -71,9 +73,15 @@ class Choice:
     project: str
     accelerator: str | None = None
     count: int = 0
+    launch: Launch | None = None
+    """Files to bring when the session opens."""
 
     def options(self) -> dict[str, str]:
         """The options that lead to this choice again: what the form posts and REST takes."""
+        return self.remembered() | (self.launch.options() if self.launch else {})
+
+    def remembered(self) -> dict[str, str]:
+        """The options of the next start: files that a link brought belong to one start only."""
         out = {"profile": self.profile, "size": self.size, "project": self.project}
         if self.accelerator:
             out |= {"accelerator": self.accelerator, "count": str(self.count)}

@@ -17,8 +17,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
+    from nbgitpuller._compat import get_base_handler
+
+    get_base_handler(server_app)  # it chooses the base of its handlers when they are imported
     from .folder_links import link_folders
     from .handlers import routes
+    from .pulling import launch_routes
     from .stopping import Stopping
 
     if "AIINFN_WORKLOAD" in os.environ:
@@ -26,4 +30,5 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     stopping = Stopping(server_app)
     stopping.install()
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
+    server_app.web_app.add_handlers(".*$", launch_routes(server_app))
     server_app.log.info("jupyterhub_aiinfn is loaded")

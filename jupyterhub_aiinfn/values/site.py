@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
-from .base import Line, Section
+from typing import Annotated
+
+from pydantic import StringConstraints
+
+from .base import LAUNCH_HOST, Line, Section
+
+LaunchHost = Annotated[str, StringConstraints(max_length=270, pattern=LAUNCH_HOST)]
+
+
+class LaunchLinks(Section):
+    """Links that prefill the spawn page and name files to bring."""
+
+    hosts: tuple[LaunchHost, ...] = ()
+    """Hosts of git repositories that a link may name, such as ``git.example.org`` or ``git.example.org:8443``; none:
+    every host. They are reached by https; ``http://127.0.0.1:8080`` also allows one host without encryption."""
 
 
 class Site(Section):
@@ -16,3 +30,5 @@ class Site(Section):
     """Sections of the institute that projects belong to."""
     support: Line | None = None
     """Where people ask for help: an e-mail address or a link."""
+    launch_links: LaunchLinks = LaunchLinks()
+    """Links that also bring files."""

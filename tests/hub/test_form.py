@@ -16,6 +16,7 @@ from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.hub import form
 from jupyterhub_aiinfn.hub.availability import AvailabilityFeed
 from jupyterhub_aiinfn.hub.last_choices import LastChoices
+from jupyterhub_aiinfn.hub.pages import without_files
 from jupyterhub_aiinfn.hub.platform import Platform
 from jupyterhub_aiinfn.model.requests import Person
 from jupyterhub_aiinfn.values import Values, parse_values
@@ -173,3 +174,32 @@ def test_announcements_are_on_the_page_and_on_their_card(render: Callable[..., s
     assert "of another site" not in page
     assert "is over" not in page
     assert "Announcement" not in render(None, cards(2, 0))
+
+
+LINK = {"git": "https://git.example.org/course/lessons.git", "branch": "main", "file": 'one/"<b>.ipynb'}
+
+
+def test_a_link_says_what_it_brings_and_the_box_decides(render: Callable[..., str]) -> None:
+    page = render(LINK)
+    assert (
+        "brings the files of https://git.example.org/course/lessons.git, branch main, into the folder lessons" in page
+    )
+    assert "opens one/&#34;&lt;b&gt;.ipynb" in page
+    assert '<input type="hidden" name="launch:file" value="one/&#34;&lt;b&gt;.ipynb">' in page
+    fields = {"profile": ["cpu"], **{f"launch:{name}": [value] for name, value in LINK.items()}}
+    assert form.read_form(fields) == {"profile": "cpu"}
+    assert form.read_form({**fields, "launch": ["yes"]}) == {"profile": "cpu", **LINK}
+
+
+def test_a_link_that_cannot_be_followed_says_why(render: Callable[..., str]) -> None:
+    page = render({"git": "ext::sh -c <b>"})
+    assert "asks for files that it cannot bring: a link brings files over https only" in page
+    assert 'name="launch' not in page
+    assert "<b>" not in page
+    assert "launch" not in render()
+
+
+def test_the_address_of_the_form_carries_no_files() -> None:
+    address = "/hub/spawn/alice?opt-profile=a%26b&opt-git=https%3A%2F%2Fh%2Fx&branch=b&file=c&next=%2Fx%3Fy&empty="
+    assert without_files(address) == "/hub/spawn/alice?opt-profile=a%26b&next=%2Fx%3Fy&empty="
+    assert without_files("/hub/spawn") == "/hub/spawn"

@@ -115,7 +115,7 @@ def test_the_server_extension_is_enabled(installed):
 
 
 @pytest.mark.parametrize(
-    "path", ["config/local.yaml", "images/python/requirements.txt", "images/quantum/requirements.txt"]
+    "path", ["config/local.yaml", "images/fpga/verify", "images/gpu/requirements.txt", "images/python/requirements.txt"]
 )
 def test_what_one_machine_needs_is_shared_data(installed, path):
     assert (installed / "share/jupyterhub-aiinfn" / path).is_file()

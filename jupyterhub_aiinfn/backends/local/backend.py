@@ -24,12 +24,13 @@ from jupyterhub_aiinfn.values.current import CurrentValues
 from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
-from .devices import DeviceCount, count_devices, describe, device_files, free_devices
+from .devices import DeviceCount, count_devices, describe, free_devices, held_cards
 from .enforcement import Enforcement, describe_enforcement, sandbox_works, size_enforcement
 from .interpreters import command_trees
 from .launching import Plan, launch
 from .listening import listeners, sockets_of
 from .metering import Meter
+from .nvidia import GPUS, Card, device_files
 from .processes import ProcessIdentity
 from .records import Records, live_with_key, unwritable
 from .sandbox import (
@@ -68,6 +69,7 @@ class LocalBackend(Backend):
     ``images`` tells which environments are ready (for :meth:`availability`). ``readable`` names the trees that a
     workload must be able to read besides the environment of its command (the image's environment). ``supervisor`` is
     the process with which all workloads end; by default the one that the state folder names when a workload starts.
+    ``gpus`` is where NVIDIA's driver lists its cards.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class LocalBackend(Backend):
         images: Callable[[], Mapping[str, bool]] | None = None,
         readable: Callable[[WorkloadSpec], Iterable[Path]] | None = None,
         supervisor: ProcessIdentity | None = None,
+        gpus: Path = GPUS,
     ) -> None:
         self._current = CurrentValues.of(values)
         self.state = state
@@ -86,6 +89,7 @@ class LocalBackend(Backend):
         self._images = images
         self._readable = readable
         self._supervisor = supervisor
+        self._gpus = gpus
         self._found_cgroups: Cgroups | None = None
         self._meter = Meter()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="local-backend")
@@ -273,7 +277,7 @@ class LocalBackend(Backend):
         return [one for one in live if (sandbox := held[one.id]) and not inodes.isdisjoint(sockets_of(sandbox))]
 
     def _counts(self) -> dict[str, DeviceCount]:
-        return count_devices(self.values.accelerators)
+        return count_devices(self.values.accelerators, self._gpus)
 
     def _start(self, spec: WorkloadSpec, secrets: dict[str, str]) -> Workload:
         folder = self.records.path(spec.id)
@@ -335,7 +339,7 @@ class LocalBackend(Backend):
         return tuple(free[: spec.accelerator_count])
 
     def _nothing_free(self, key: str, count: DeviceCount, workloads: list[Workload], free: int) -> str:
-        name = self.values.accelerators[key].name
+        name = self.values.accelerators[key].name + (" (EMULATED)" if count.emulated else "")
         if not count.total:
             return f"{name}: {count.reason}; choose another accelerator"
         sentence = f"{count.total - free} of {count.total} {name} are in use"
@@ -368,10 +372,11 @@ class LocalBackend(Backend):
         supervisor = self._supervisor or ProcessIdentity.from_json(read_json(self.state.supervisor))
         if occupant is not None:
             occupant = occupant.beside(self._readable_trees(spec))
-        command, files = self._command(spec, occupant, devices)
+        cards = held_cards(devices, self._counts().get(spec.accelerator or "", DeviceCount()))
+        command, files = self._command(spec, occupant, cards)
         return Plan(
             command=command,
-            environment=self._environment(spec, occupant, devices) | dict(secrets),
+            environment=self._environment(spec, occupant, devices, cards) | dict(secrets),
             grace_seconds=spec.grace_seconds,
             max_seconds=spec.max_seconds,
             supervisor=supervisor.as_json() if supervisor else None,
@@ -386,26 +391,27 @@ class LocalBackend(Backend):
         """What a session must be able to read beside the system: its program's environment, and its image's."""
         return [*command_trees(spec.command[0]), *(self._readable(spec) if self._readable else ())]
 
-    def _environment(self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]) -> dict[str, str]:
+    def _environment(
+        self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...], cards: list[Card]
+    ) -> dict[str, str]:
         if occupant is None:
             return job_environment(spec, self.records.path(spec.id) / "progress")
-        return session_environment(spec, occupant, devices)
+        return session_environment(spec, occupant, devices, cards)
 
     def _command(
-        self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]
+        self, spec: WorkloadSpec, occupant: Occupant | None, cards: list[Card]
     ) -> tuple[list[str], dict[int, bytes]]:
         """The command line of the sandbox, and what it reads from descriptors."""
         if occupant is None:
             return job_command(spec.command, host=self._host), {}
         filter_program = seccomp_program()
-        count = self._counts().get(spec.accelerator or "", DeviceCount(0))
         command = sandbox_command(
             spec.command,
             host=self._host,
             occupant=occupant,
             readable=(trees := self._readable_trees(spec)),
             hidden=places_of(self.state.root, trees),
-            devices=device_files(devices, count),
+            devices=device_files(cards),
             seccomp=filter_program is not None,
         )
         files = {PASSWD_FD: occupant.passwd.encode(), GROUP_FD: occupant.group.encode()}

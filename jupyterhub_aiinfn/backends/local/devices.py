@@ -2,48 +2,78 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from jupyterhub_aiinfn.api.availability import DeviceAvailability
 from jupyterhub_aiinfn.api.workloads import Phase, Workload
+from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.values.accelerators import Accelerator
+
+from .nvidia import GPUS, PRODUCT, Card, read_cards
 
 ABSENT = {
     "gpu": "no NVIDIA GPU on this machine",
     "fpga": "no FPGA card on this machine",
     "qpu": "no QPU can be reached from this machine",
 }
-NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
 @dataclass(frozen=True)
 class DeviceCount:
-    """How many devices of one accelerator there are."""
+    """The devices of one accelerator.
 
-    total: int
+    ``numbers`` tells them apart: of cards it is the number of the file in /dev, which stays when another card fails;
+    of emulated devices any. ``cards`` is empty for these.
+    """
+
+    numbers: Sequence[int] = ()
+    cards: tuple[Card, ...] = ()
     emulated: bool = False
     reason: str = ""
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return len(self.numbers)
 
-def count_devices(accelerators: Mapping[str, Accelerator], nvidia: Path = NVIDIA) -> dict[str, DeviceCount]:
+
+def count_devices(accelerators: Mapping[str, Accelerator], gpus: Path = GPUS) -> dict[str, DeviceCount]:
     """Devices by key of the catalogue.
 
-    NVIDIA's driver lists its cards in /proc. When several GPUs of the catalogue are not emulated, the first one has the
-    cards: one card never counts twice. FPGA cards and QPUs are not reached from one machine yet.
+    An accelerator whose node selector names a model (``nvidia.com/gpu.product``) has the cards of that model; the
+    first GPU without one has all other cards. One card never counts twice. FPGA cards and QPUs are not reached from one
+    machine yet.
     """
-    cards = len(list(nvidia.iterdir())) if nvidia.is_dir() else 0
+    left = read_cards(gpus)
+    models = ", ".join(sorted({card.model or "unnamed" for card in left}))
     counts = {}
-    for key, accelerator in accelerators.items():
+    # those that name a model choose first, wherever they stand
+    for key, accelerator in sorted(accelerators.items(), key=lambda item: PRODUCT not in item[1].node_selector):
         if accelerator.emulated:
-            counts[key] = DeviceCount(accelerator.emulated, emulated=True)
-        elif accelerator.type == "gpu" and cards:
-            counts[key], cards = DeviceCount(cards), 0
+            counts[key] = DeviceCount(range(accelerator.emulated), emulated=True)
+        elif accelerator.type == "gpu" and models:
+            mine = _cards_of(accelerator, left)
+            left = [card for card in left if card not in mine]
+            numbers = tuple(card.minor for card in mine)
+            counts[key] = DeviceCount(numbers, mine, reason="" if mine else _no_card(accelerator, models))
         else:
-            counts[key] = DeviceCount(0, reason=ABSENT[accelerator.type])
-    return counts
+            counts[key] = DeviceCount(reason=ABSENT[accelerator.type])
+    return {key: counts[key] for key in accelerators}
+
+
+def _cards_of(accelerator: Accelerator, cards: Iterable[Card]) -> tuple[Card, ...]:
+    product = accelerator.node_selector.get(PRODUCT)
+    return tuple(card for card in cards if product is None or card.is_model(product))
+
+
+def _no_card(accelerator: Accelerator, models: str) -> str:
+    product = accelerator.node_selector.get(PRODUCT)
+    if product is None:
+        return "every NVIDIA GPU of this machine belongs to another accelerator of the values file"
+    return f"no {product} on this machine, only {models}"
 
 
 def held(workloads: Iterable[Workload], accelerator: str) -> dict[str, Workload]:
@@ -57,7 +87,7 @@ def held(workloads: Iterable[Workload], accelerator: str) -> dict[str, Workload]
 def free_devices(count: DeviceCount, workloads: Iterable[Workload], accelerator: str) -> list[str]:
     """Devices of an accelerator that nobody holds, such as ``rtx5000/0``."""
     taken = held(workloads, accelerator)
-    return [device for number in range(count.total) if (device := f"{accelerator}/{number}") not in taken]
+    return [device for number in count.numbers if (device := f"{accelerator}/{number}") not in taken]
 
 
 def describe(accelerator: str, count: DeviceCount, workloads: Iterable[Workload]) -> DeviceAvailability:
@@ -78,10 +108,13 @@ def next_free(holders: Iterable[Workload]) -> datetime | None:
     return min((workload.ends_at for workload in holders if workload.ends_at is not None), default=None)
 
 
-def device_files(devices: Iterable[str], count: DeviceCount) -> list[str]:
-    """Files of /dev that the holder of ``devices`` of a real GPU needs."""
-    if count.emulated:
-        return []
-    numbers = [device.rpartition("/")[2] for device in devices]
-    common = ["/dev/nvidiactl", "/dev/nvidia-uvm", "/dev/nvidia-uvm-tools"]
-    return [*(f"/dev/nvidia{number}" for number in numbers), *common] if numbers else []
+def held_cards(devices: Iterable[str], count: DeviceCount) -> list[Card]:
+    """The cards behind devices of an accelerator, in the order of the bus; none behind emulated ones.
+
+    Raises :class:`BackendError` when one of them is gone since it was handed out.
+    """
+    numbers = {int(device.rpartition("/")[2]) for device in devices}
+    cards = [card for card in count.cards if card.minor in numbers]
+    if not count.emulated and len(cards) < len(numbers):
+        raise BackendError("a GPU of this session has just disappeared from the machine; start the session again")
+    return cards

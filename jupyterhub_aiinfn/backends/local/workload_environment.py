@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
 
+from .nvidia import Card, visibility
 from .sandbox import PROJECTS, PUBLIC, Occupant
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
@@ -16,8 +17,10 @@ INHERITED_PREFIXES = ("UV_", "PIP_")
 """What builds of environments need: caches, certificates, addresses of indexes, proxies."""
 
 
-def session_environment(spec: WorkloadSpec, occupant: Occupant, devices: Sequence[str]) -> dict[str, str]:
-    """What a person's program sees, besides the secrets of its own."""
+def session_environment(
+    spec: WorkloadSpec, occupant: Occupant, devices: Sequence[str], cards: Sequence[Card] = ()
+) -> dict[str, str]:
+    """What a person's program sees, besides the secrets of its own; ``cards`` are the GPUs that it holds."""
     program = Path(spec.command[0])
     path = f"{program.parent}:{PATH}" if program.is_absolute() and str(program.parent) not in PATH.split(":") else PATH
     given = {name: value for name, value in spec.environment.items() if not name.startswith("LD_")}
@@ -26,12 +29,15 @@ def session_environment(spec: WorkloadSpec, occupant: Occupant, devices: Sequenc
         "USER": occupant.name,
         "LOGNAME": occupant.name,
         "SHELL": "/bin/bash",
+        # what git falls back to: without any address the Git panel of JupyterLab cannot make a repository
+        "EMAIL": f"{occupant.name}@localhost",
         "LANG": "C.UTF-8",
         "PATH": path,
         "AIINFN_WORKLOAD": spec.id,
         **({"AIINFN_DEVICES": ",".join(devices)} if devices else {}),
         **shared_folders(spec, occupant),
         **given,
+        **visibility(cards),
     }
 
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from jupyterhub_aiinfn.backends.local.devices import NVIDIA
+from jupyterhub_aiinfn.backends.local.nvidia import GPUS
 from jupyterhub_aiinfn.errors import StateError
 from jupyterhub_aiinfn.supervisor import proxy
 from jupyterhub_aiinfn.supervisor.leftovers import local_backend
@@ -58,7 +58,7 @@ def gpu_driver(patient: Patient) -> Iterator[Finding]:
     """Whether the GPUs that the values name can be there."""
     catalogue = patient.values.accelerators if patient.values else {}
     wanted = [one.name for one in catalogue.values() if one.type == "gpu" and not one.emulated]
-    cards = len(list(NVIDIA.iterdir())) if NVIDIA.is_dir() else 0
+    cards = len(list(GPUS.iterdir())) if GPUS.is_dir() else 0
     if cards:
         version = Path("/proc/driver/nvidia/version")
         line = version.read_text(errors="replace").splitlines()[0] if version.is_file() else "version unknown"

@@ -27,7 +27,7 @@ def aiinfn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 def test_a_good_file_exits_0() -> None:
     done = aiinfn("values", "check", CONFIG / "local.yaml")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "local.yaml is valid: 3 profiles, 2 images, 3 projects" in done.stdout
+    assert "local.yaml is valid: 4 profiles, 4 images, 3 projects" in done.stdout
 
 
 def test_a_wrong_file_exits_1_with_everything_at_once(tmp_path: Path) -> None:
