@@ -71,10 +71,9 @@ def make_app(
         responses=ERRORS,
     )
     app.state.context = context
-    for feature in (index, identity, sessions, availability, environments, starts):
+    for feature in (index, identity, sessions, availability, environments, starts, values_feature):
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
-    app.include_router(values_feature.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     problems.install(app)
     app.add_middleware(Protection, max_body=settings.max_body, metrics=context.metrics)
