@@ -157,7 +157,8 @@ def _accelerator(standing: Standing, profile: str, key: str) -> AcceleratorOffer
         counts=counts,
         projects=entitled,
         total=devices.total if devices else None,
-        free=devices.total - devices.used if devices else None,
+        # more are used than there are when the values were changed under those who hold them
+        free=max(0, devices.total - devices.used) if devices else None,
         emulated=standing.is_emulated(key),
         next_free_at=devices.next_free_at if devices else None,
         available=available,

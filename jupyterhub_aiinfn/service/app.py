@@ -64,6 +64,7 @@ FEATURES = (
     environments,
     starts,
     storage_routes,
+    values_feature,
 )
 OVERDUE = timedelta(seconds=5)
 """Beyond its grace: then a session whose own end at its longest life failed is ended from here (arbitrary)."""
@@ -96,7 +97,6 @@ def make_app(
     for feature in FEATURES:
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
-    app.include_router(values_feature.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
     problems.install(app)
     app.add_middleware(Protection, max_body=settings.max_body, metrics=context.metrics)

@@ -177,7 +177,7 @@ def test_a_huge_log_is_its_end_and_no_half_of_a_secret(state: StateFolder) -> No
     "unit", ["a", "token", "0a", "eyJ", "a://", "$argon2id$", "-----BEGIN PRIVATE KEY-----", 'password="']
 )
 def test_hostile_lines_take_no_time(unit: str) -> None:
-    text = unit * (2_000_000 // len(unit))
+    text = unit * (1_000_000 // len(unit))
     started = time.process_time()
     Redactor(["some-secret"], ["alice"]).clean(text)
     assert time.process_time() - started < 10

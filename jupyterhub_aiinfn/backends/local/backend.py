@@ -319,18 +319,21 @@ class LocalBackend(Backend):
             return existing, ()
         if any(workload.id == spec.id for workload in workloads):
             raise BackendError(f"there is a workload {spec.id} already; each start needs a new identifier")
-        devices = self._allot(spec, workloads)
-        emulated = bool(devices) and self._counts()[str(spec.accelerator)].emulated
+        counts = self._counts()  # once: other values may count from one moment to the next
+        devices = self._allot(spec, workloads, counts)
+        emulated = bool(devices) and counts[str(spec.accelerator)].emulated
         self.records.add(spec, devices, emulated=emulated)
         return None, devices
 
     def _key(self, workload_id: str) -> str | None:
         return (read_object(self.records.path(workload_id) / "spec") or {}).get("key")
 
-    def _allot(self, spec: WorkloadSpec, workloads: list[Workload]) -> tuple[str, ...]:
+    def _allot(
+        self, spec: WorkloadSpec, workloads: list[Workload], counts: Mapping[str, DeviceCount]
+    ) -> tuple[str, ...]:
         if spec.accelerator is None or spec.accelerator_count <= 0:
             return ()
-        count = self._counts().get(spec.accelerator)
+        count = counts.get(spec.accelerator)
         if count is None:
             raise BackendError(f"there is no accelerator {spec.accelerator!r} in the values file")
         free = free_devices(count, workloads, spec.accelerator)
@@ -339,7 +342,9 @@ class LocalBackend(Backend):
         return tuple(free[: spec.accelerator_count])
 
     def _nothing_free(self, key: str, count: DeviceCount, workloads: list[Workload], free: int) -> str:
-        name = self.values.accelerators[key].name + (" (EMULATED)" if count.emulated else "")
+        accelerator = self.values.accelerators.get(key)
+        name = accelerator.name if accelerator else key
+        name += " (EMULATED)" if count.emulated else ""
         if not count.total:
             return f"{name}: {count.reason}; choose another accelerator"
         sentence = f"{count.total - free} of {count.total} {name} are in use"

@@ -10,6 +10,7 @@ Whoever writes a file there asks this module for its path, so that the layout is
     secrets/         0700: tokens and keys of hub, proxy and service, one 0600 file each
     hub/             0700: the hub's database (0600), pid file, record of last choices
     service/         0700: the service's database
+    values/          0700: the values that hub and service have agreed on, see agreement.py
     logs/            hub.log, proxy.log, service.log
     homes/           0711: homes of people, each 0700 and its owner's
     projects/        0711: folders of projects, each 2770 and its group's

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,38 @@ def test_a_plain_word_is_read_as_in_yaml_1_2(text: str, value: object) -> None:
 def test_a_word_on_which_readers_disagree_is_refused(text: str) -> None:
     with pytest.raises(AmbiguousScalar):
         read_plain(text)
+
+
+def test_a_file_that_vanishes_and_changes_under_the_reader_is_one_whole_or_a_sentence(tmp_path: Path) -> None:
+    file, other = tmp_path / "values.yaml", tmp_path / "other.yaml"
+    one = (CONFIG / "local.yaml").read_bytes()
+    two = one.replace(b"max: 8h", b"max: 9h")
+    hashes = {values_hash(parse_values(text, "test")) for text in (one, two)}
+    done = threading.Event()
+
+    def disturb() -> None:
+        while not done.is_set():
+            for text in (one, two):
+                other.write_bytes(text)
+                other.replace(file)
+            file.unlink()
+            file.write_bytes(b"")
+            file.write_bytes(one)
+
+    file.write_bytes(one)
+    seen, end = set(), time.monotonic() + 5
+    writer = threading.Thread(target=disturb)
+    writer.start()
+    try:
+        while len(seen) < 3 and time.monotonic() < end:
+            try:
+                seen.add(values_hash(load_values(file)))
+            except ValuesError as error:
+                seen.add(error.problems[0].rule)
+    finally:
+        done.set()
+        writer.join()
+    assert hashes & seen
+    assert len(seen) > 1, "nothing has changed under the reader"
+    rules = seen - hashes
+    assert all(rule.startswith(("cannot be read: ", "must be a map")) for rule in rules), rules
