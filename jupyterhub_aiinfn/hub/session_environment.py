@@ -41,7 +41,9 @@ def public(variables: Mapping[str, str]) -> dict[str, str]:
 def launch_description(values: Values, launch: Launch | None) -> dict[str, str]:
     """Which hosts a link may bring files from, and what the person has let this session bring by pressing Start."""
     said = {"LAUNCH_HOSTS": ",".join(values.site.launch_links.hosts)}
-    return said | {f"LAUNCH_{name.upper()}": value for name, value in (launch.options() if launch else {}).items()}
+    if launch is not None:
+        said |= {"LAUNCH_GIT": launch.git, "LAUNCH_BRANCH": launch.branch, "LAUNCH_FILE": launch.file}
+    return said
 
 
 def description(

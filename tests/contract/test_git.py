@@ -1,0 +1,15 @@
+"""Git in a session: it knows who commits, and a person's own setting wins."""
+
+from __future__ import annotations
+
+from jupyterhub_aiinfn.backends.base import Backend
+
+from .test_verbs import shell, until_ended
+
+
+async def test_a_person_can_commit_at_once_and_under_another_address_later(backend: Backend) -> None:
+    commit = "git commit -q --allow-empty -m x && git log -1 --format='%an <%ae>'"
+    setting = "git config --global user.email alice@example.org"
+    workload = await backend.start(shell(f"git init -q x && cd x && {commit} && {setting} && {commit}"))
+    assert (await until_ended(backend, workload.id, 30)).exit_code == 0
+    assert (await backend.log(workload.id)).split("\n") == ["alice <alice@localhost>", "alice <alice@example.org>"]
