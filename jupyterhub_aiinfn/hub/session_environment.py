@@ -48,6 +48,8 @@ def description(
         "PROJECT_NAME": project.name or choice.project,
         "IMAGE": grant.image,
         "SIZE": choice.size,
+        "CORES": f"{grant.size.cores:g}",
+        "MEMORY_GIB": f"{grant.size.memory_gib:g}",
         "STARTED_AT": started_at.isoformat(timespec="seconds"),
         "ENDS_AT": ends_at.isoformat(timespec="seconds"),
         "SERVICE_URL": service_url,
@@ -58,5 +60,7 @@ def description(
             "ACCELERATOR_COUNT": str(choice.count),
             "EMULATED": "1" if values.accelerators[choice.accelerator].emulated else "0",
         }
+    if values.site.support:
+        said |= {"SUPPORT": values.site.support}
     variables = {f"AIINFN_{name}": value for name, value in said.items()}
     return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

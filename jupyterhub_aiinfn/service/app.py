@@ -35,6 +35,7 @@ from .identity.browser import Browsers
 from .identity.gate import TOKEN
 from .identity.hub import HubApi
 from .identity.tokens import Identities
+from .profiles import routes as profiles
 from .protection import Protection
 from .sessions import routes as sessions
 from .settings import API, PREFIX, Settings
@@ -67,7 +68,7 @@ def make_app(
         responses=ERRORS,
     )
     app.state.context = context
-    for feature in (index, identity, sessions, availability, environments, starts):
+    for feature in (index, identity, sessions, profiles, availability, environments, starts):
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
