@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 
 from pydantic import Field
+
+from jupyterhub_aiinfn.model.limits import StopCause
 
 from .base import Message
 from .workloads import Workload
@@ -17,17 +18,6 @@ class Sessions(Message):
     taken_at: datetime
     """When this was true."""
     sessions: tuple[Workload, ...] = ()
-
-
-class StopCause(StrEnum):
-    """Why the platform would end a session."""
-
-    max_age = "max-age"
-    """It reaches its longest life."""
-    idle = "idle"
-    """Nothing worked in it for as long as its profile allows."""
-    administrator = "administrator"
-    """An administrator ends it, with notice."""
 
 
 class EndWarning(Message):
@@ -63,7 +53,7 @@ class SessionLimits(Message):
     idle_since: datetime | None = None
     """Since when nothing works in it; None when something does, or nothing is known."""
     activity: str = "unknown"
-    """``active``, ``idle`` or ``unknown`` (no report for five minutes)."""
+    """``active``, ``idle`` or ``unknown`` (nothing measured from outside for five minutes, and no report)."""
     warning: EndWarning | None = None
     """What the person is to be told now; None when there is nothing."""
     warn_seconds: int = 0

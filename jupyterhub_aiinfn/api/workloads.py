@@ -41,6 +41,8 @@ class EndReason(StrEnum):
     """Somebody stopped it."""
     max_age = "max-age"
     """It reached its longest life."""
+    idle = "idle"
+    """Nothing worked in it for as long as its profile allows."""
     out_of_memory = "out-of-memory"
     """It went over its memory limit."""
     platform_stopped = "platform-stopped"
@@ -90,6 +92,21 @@ class Workload(Message):
     """A sentence: why it ended."""
     inferred: bool = False
     """Whether the end was inferred and not observed."""
+
+
+class Usage(Message):
+    """What a workload has used since it started, measured from outside it; counters only grow.
+
+    What came and went between two looks may be missing.
+    """
+
+    cpu_seconds: float
+    """Processor time of all its processes, those that have ended included."""
+    memory_bytes: int
+    """Resident memory of all its processes; pages that they share count several times."""
+    processes: int
+    network_bytes: int | None = None
+    """Received and sent over TCP by its processes; None where that cannot be told from others' traffic."""
 
 
 class Progress(Message):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from jupyterhub_aiinfn.api.availability import Availability
-from jupyterhub_aiinfn.api.workloads import JobClass, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Progress, Usage, Workload, WorkloadKind
 
 
 def new_workload_id() -> str:
@@ -69,8 +69,25 @@ class Backend(ABC):
         """
 
     @abstractmethod
-    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
-        """End a workload (politely, then hard after the grace) and return it once it has ended; idempotent."""
+    async def stop(
+        self,
+        workload_id: str,
+        message: str = "",
+        grace_seconds: float | None = None,
+        reason: EndReason = EndReason.stopped,
+    ) -> Workload:
+        """End a workload (politely, then hard after the grace) and return it once it has ended; idempotent.
+
+        Whoever asks first gives reason and message.
+        """
+
+    @abstractmethod
+    async def extend(self, workload_id: str, max_seconds: int) -> Workload:
+        """Let a live workload last so many seconds from its start, at most; never shorter than before, so idempotent.
+
+        Durable: it holds whoever is killed after this returned. :class:`~jupyterhub_aiinfn.errors.BackendError` for one
+        that has ended or has no longest life.
+        """
 
     @abstractmethod
     async def workload(self, workload_id: str) -> Workload:
@@ -94,6 +111,13 @@ class Backend(ABC):
     @abstractmethod
     async def progress(self, workload_id: str) -> Progress | None:
         """How far a job says it is; None when it has not said."""
+
+    async def usage(self) -> dict[str, Usage]:
+        """What each live session has used, measured from outside it, by its id.
+
+        Nothing here: a backend that cannot measure says nothing, and its sessions count as unknown.
+        """
+        return {}
 
     async def listens(self, workload_id: str, port: int) -> bool:
         """Whether what answers on that port of the workload's address is the workload itself and nobody else.

@@ -36,12 +36,20 @@ def public(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 def description(
-    values: Values, grant: Grant, *, kernels: Path, service_url: str, started_at: datetime, ends_at: datetime
+    values: Values,
+    grant: Grant,
+    *,
+    workload: str,
+    kernels: Path,
+    service_url: str,
+    started_at: datetime,
+    ends_at: datetime,
 ) -> dict[str, str]:
     """What the session knows about itself; Lab shows it."""
     choice = grant.choice
     project = values.projects[choice.project]
     said = {
+        "WORKLOAD": workload,
         "PROFILE": choice.profile,
         "PROFILE_NAME": values.profiles[choice.profile].name,
         "PROJECT": choice.project,

@@ -217,6 +217,7 @@ class LocalSpawner(GrantedSpawner):
         return session_environment.description(
             self.platform.values,
             grant,
+            workload=self.workload_id,
             kernels=self.platform.environments.kernels(grant.image),
             service_url=self.service_url,
             started_at=now,

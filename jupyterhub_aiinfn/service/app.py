@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from jupyterhub_aiinfn.backends.base import Backend
 from jupyterhub_aiinfn.values import Values, values_hash
 
 from . import index, problems
+from .administration import routes as administration
+from .announcements import routes as announcements
+from .announcements.board import Board
 from .availability import routes as availability
 from .availability.streams import Streams
 from .availability.watch import Watch
@@ -38,12 +42,17 @@ from .identity.tokens import Identities
 from .profiles import routes as profiles
 from .protection import Protection
 from .sessions import routes as sessions
+from .sessions.keeper import Keeper
+from .sessions.stays import Stays
 from .settings import API, PREFIX, Settings
 
 log = logging.getLogger("aiinfn.service")
 ERRORS: dict[int | str, dict[str, Any]] = {
     code: {"model": ErrorBody} for code in (400, 401, 403, 404, 405, 409, 413, 422, 429, 500, 502, 503)
 }
+FEATURES = (index, identity, sessions, profiles, announcements, administration, availability, environments, starts)
+OVERDUE = timedelta(seconds=5)
+"""Beyond its grace: then a session whose own end at its longest life failed is ended from here (arbitrary)."""
 PROBE = 10.0
 """Seconds between two looks at whether the hub answers."""
 
@@ -68,7 +77,7 @@ def make_app(
         responses=ERRORS,
     )
     app.state.context = context
-    for feature in (index, identity, sessions, profiles, availability, environments, starts):
+    for feature in FEATURES:
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
@@ -93,6 +102,9 @@ def make_context(
     waiters = Waiters(database, settings.waiter_lifetime)
     starter = Starter(backend, hub, waiters, catalogue, settings.start_retry)
     watch.on_change(starter.wake)
+    stays, board = Stays(database, values), Board(database)
+    board.on_change(watch.publish_again)
+    keeper = Keeper(backend, watch, stays, settings.look_every, values.limits.stop_grace + OVERDUE)
     context = Context(
         settings=settings,
         values=values,
@@ -110,6 +122,9 @@ def make_context(
         waiters=waiters,
         starter=starter,
         metrics=Metrics(),
+        stays=stays,
+        keeper=keeper,
+        board=board,
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
     return context
@@ -118,7 +133,12 @@ def make_context(
 @asynccontextmanager
 async def running(context: Context) -> AsyncIterator[None]:
     """What runs beside the requests, from start to stop."""
-    beside = {"watch": context.watch.run, "starts": context.starter.run, "hub": lambda: probe(context.hub)}
+    beside = {
+        "watch": context.watch.run,
+        "starts": context.starter.run,
+        "limits": context.keeper.run,
+        "hub": lambda: probe(context.hub),
+    }
     tasks = [asyncio.create_task(forever(name, run), name=name) for name, run in beside.items()]
     try:
         yield

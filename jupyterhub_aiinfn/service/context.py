@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyterhub_aiinfn.backends.base import Backend
     from jupyterhub_aiinfn.values import Values
 
+    from .announcements.board import Board
     from .availability.streams import Streams
     from .availability.watch import Watch
     from .database import Database
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .identity.browser import Browsers
     from .identity.hub import HubApi
     from .identity.tokens import Identities
+    from .sessions.keeper import Keeper
+    from .sessions.stays import Stays
     from .settings import Settings
 
 
@@ -44,6 +47,9 @@ class Context:
     waiters: Waiters
     starter: Starter
     metrics: Metrics
+    stays: Stays
+    keeper: Keeper
+    board: Board
 
     @property
     def origin(self) -> str:

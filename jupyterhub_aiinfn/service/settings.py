@@ -41,6 +41,8 @@ class Settings:
     """After it a browser passes by the hub again."""
     heartbeat: float = 10.0
     """A new snapshot of availability at least this often."""
+    look_every: float = 15.0
+    """How often sessions are measured, and ended when their time is over."""
     hub_timeout: float = 5.0
     """How long the hub may take to identify somebody."""
     start_retry: float = 5.0

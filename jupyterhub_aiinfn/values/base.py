@@ -63,6 +63,34 @@ def format_duration(value: timedelta) -> str:
     return text or "0s"
 
 
+RATE_UNITS = {"B/s": 1, "KiB/s": 2**10, "MiB/s": 2**20, "GiB/s": 2**30}
+RATE = r"^[0-9]{1,6} ?(B|KiB|MiB|GiB)/s$"
+
+
+def parse_rate(value: Any) -> int:
+    """Read ``20 KiB/s``, ``0 B/s`` or ``2 MiB/s`` as bytes per second."""
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    found = re.fullmatch(r"([0-9]{1,6}) ?((?:B|KiB|MiB|GiB)/s)", value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("must be a rate such as 20 KiB/s, 500 B/s or 2 MiB/s")
+    return int(found[1]) * RATE_UNITS[found[2]]
+
+
+def format_rate(value: int) -> str:
+    """The shortest text that :func:`parse_rate` reads back as ``value``."""
+    unit = next(name for name, size in reversed(RATE_UNITS.items()) if value % size == 0 and (value or size == 1))
+    return f"{value // RATE_UNITS[unit]} {unit}"
+
+
+Rate = Annotated[
+    int,
+    BeforeValidator(parse_rate),
+    PlainSerializer(format_rate, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": RATE, "examples": ["20 KiB/s"]}),
+]
+"""Bytes per second, written with a unit."""
+
 Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),

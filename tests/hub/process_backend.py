@@ -140,14 +140,26 @@ class ProcessBackend(Backend):
             self.known[workload.id] = workload
             self.changed.notify_all()
 
-    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+    async def stop(
+        self,
+        workload_id: str,
+        message: str = "",
+        grace_seconds: float | None = None,
+        reason: EndReason = EndReason.stopped,
+    ) -> Workload:
         workload = await self.workload(workload_id)
         if workload.phase is not Phase.ended:
-            self.known[workload_id] = workload.model_copy(update={"reason": EndReason.stopped, "message": message})
+            self.known[workload_id] = workload.model_copy(update={"reason": reason, "message": message})
             with contextlib.suppress(ProcessLookupError):
                 self.processes[workload_id].kill()
             while self.known[workload_id].phase is not Phase.ended:
                 await asyncio.sleep(0.02)
+        return self.known[workload_id]
+
+    async def extend(self, workload_id: str, max_seconds: int) -> Workload:
+        workload = await self.workload(workload_id)
+        ends_at = (workload.started_at or workload.created_at) + timedelta(seconds=max_seconds)
+        self.known[workload_id] = workload.model_copy(update={"ends_at": ends_at})
         return self.known[workload_id]
 
     async def workload(self, workload_id: str) -> Workload:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
-from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Progress, Usage, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
-from jupyterhub_aiinfn.errors import WorkloadNotFound
+from jupyterhub_aiinfn.errors import BackendError, WorkloadNotFound
 
 
 class FolderBackend(Backend):
@@ -88,10 +88,34 @@ class FolderBackend(Backend):
             )
         )
 
-    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+    async def stop(
+        self,
+        workload_id: str,
+        message: str = "",
+        grace_seconds: float | None = None,
+        reason: EndReason = EndReason.stopped,
+    ) -> Workload:
         if self.read(workload_id).phase != Phase.ended:
-            self.end(workload_id, EndReason.stopped, message)
+            self.end(workload_id, reason, message)
         return self.read(workload_id)
+
+    async def extend(self, workload_id: str, max_seconds: int) -> Workload:
+        work = self.read(workload_id)
+        if work.phase is Phase.ended:
+            raise BackendError("it has ended already")
+        ends_at = (work.started_at or work.created_at) + timedelta(seconds=max_seconds)
+        return self.put(work.model_copy(update={"ends_at": ends_at}))
+
+    async def usage(self) -> dict[str, Usage]:
+        found = {file.parent.name: json.loads(file.read_text()) for file in self.root.glob("*/usage")}
+        return {key: Usage.model_validate(value) for key, value in found.items()}
+
+    def use(self, workload_id: str, cpu_seconds: float, network_bytes: int | None = 0) -> None:
+        """Say what a session has used."""
+        usage = Usage(cpu_seconds=cpu_seconds, memory_bytes=2**28, processes=3, network_bytes=network_bytes)
+        temporary = self.root / workload_id / "usage.new"
+        temporary.write_text(usage.model_dump_json())
+        temporary.replace(self.root / workload_id / "usage")
 
     async def workload(self, workload_id: str) -> Workload:
         return self.read(workload_id)

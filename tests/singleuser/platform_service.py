@@ -66,7 +66,7 @@ class SmallService:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = do_PUT = do_DELETE = answer
+            do_GET = do_POST = do_PUT = do_DELETE = answer  # noqa: N815 - names of the standard library
 
             def log_message(self, *_: Any) -> None:
                 """The test reads ``asked``."""

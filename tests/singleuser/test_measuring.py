@@ -19,8 +19,15 @@ from jupyterhub_aiinfn.singleuser import gpu, processes, traffic
 from jupyterhub_aiinfn.singleuser.measuring import CpuMeter
 from jupyterhub_aiinfn.singleuser.processes import Process
 
-BURN = "import sys, time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\nprint('done', flush=True)\nsys.stdin.read()"
-HOLD = "import sys\nheld = bytearray(b'x') * 50_000_000\nprint('done', flush=True)\nsys.stdin.read()"
+WAIT = "print('done', flush=True)\nsys.stdin.read()"
+BURN = f"import sys, time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\n{WAIT}"
+HOLD = f"import sys\nheld = bytearray(b'x') * 50_000_000\n{WAIT}"
+RECEIVE = f"""
+import socket, sys
+connection, count = socket.create_connection(("127.0.0.1", int(sys.argv[1]))), 0
+while count < 3_000_000:
+    count += len(connection.recv(65536))
+{WAIT}"""
 
 
 @pytest.fixture
@@ -28,9 +35,9 @@ def child():
     """Start a Python program that says ``done`` and then waits; gives its process."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(code: str) -> subprocess.Popen[str]:
+    def start(code: str, *arguments: str) -> subprocess.Popen[str]:
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = subprocess.Popen([sys.executable, "-c", code], text=True, **pipes)
+        process = subprocess.Popen([sys.executable, "-c", code, *arguments], text=True, **pipes)
         started.append(process)
         assert process.stdout is not None
         assert process.stdout.readline() == "done\n"
@@ -39,7 +46,7 @@ def child():
     yield start
     for process in started:
         process.kill()
-        process.wait()
+        process.communicate()
 
 
 def own_session() -> list[Process]:
@@ -131,8 +138,7 @@ def test_a_download_is_seen_and_what_the_server_itself_sends_is_not(child):
 
         threading.Thread(target=feed, daemon=True).start()
         look = traffic.Traffic()
-        receive = f"import socket, sys\nc = socket.create_connection(('127.0.0.1', {port}))\nn = 0\nwhile n < 3_000_000: n += len(c.recv(65536))\nprint('done', flush=True)\nsys.stdin.read()"
-        process = child(receive)
+        process = child(RECEIVE, str(port))
         grown = look.since_last_look([process.pid], server=0)
         assert grown is not None
         assert 3_000_000 <= grown < 3_100_000

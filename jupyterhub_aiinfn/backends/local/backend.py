@@ -16,7 +16,7 @@ from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from jupyterhub_aiinfn.api.availability import Availability
-from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Usage, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
 from jupyterhub_aiinfn.values.document import Values
@@ -28,6 +28,7 @@ from .homes import prepare_home
 from .interpreters import command_trees
 from .launching import Plan, launch
 from .listening import listeners, sockets_of
+from .metering import Meter
 from .processes import ProcessIdentity
 from .records import Records, live_with_key, unwritable
 from .sandbox import GROUP_FD, PASSWD_FD, SECCOMP_FD, Host, Occupant, job_command, sandbox_command
@@ -72,6 +73,7 @@ class LocalBackend(Backend):
         self._readable = readable
         self._supervisor = supervisor
         self._found_cgroups: Cgroups | None = None
+        self._meter = Meter()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="local-backend")
 
     # ------------------------------------------------------------------------------------------------------ verbs
@@ -84,9 +86,23 @@ class LocalBackend(Backend):
         """Start a workload; returns once its process exists (an early end shows in :meth:`workload`)."""
         return await self._call(self._start, spec, dict(secret_environment or {}))
 
-    async def stop(self, workload_id: str, message: str = "", grace_seconds: float | None = None) -> Workload:
+    async def stop(
+        self,
+        workload_id: str,
+        message: str = "",
+        grace_seconds: float | None = None,
+        reason: EndReason = EndReason.stopped,
+    ) -> Workload:
         """End a workload and return it once it has ended."""
-        return await self._end(workload_id, EndReason.stopped, message or "it was stopped", grace_seconds)
+        return await self._end(workload_id, reason, message or "it was stopped", grace_seconds)
+
+    async def extend(self, workload_id: str, max_seconds: int) -> Workload:
+        """Write how long it may last where its runner looks before it ends it."""
+        return await self._call(self.records.extend, workload_id, max_seconds)
+
+    async def usage(self) -> dict[str, Usage]:
+        """What each live session has used: see :mod:`.metering`."""
+        return await self._call(self._usage)
 
     async def workload(self, workload_id: str) -> Workload:
         """One workload."""
@@ -217,6 +233,11 @@ class LocalBackend(Backend):
             sessions=sum(workload.kind is WorkloadKind.session for workload in live),
             images=dict(self._images()) if self._images else {},
         )
+
+    def _usage(self) -> dict[str, Usage]:
+        live = [one for one in self.records.all() if one.kind is WorkloadKind.session and one.phase is Phase.running]
+        found = {one.id: self.records.sandbox(one.id) for one in live}
+        return self._meter.read({workload: sandbox for workload, sandbox in found.items() if sandbox is not None})
 
     def _listens(self, workload_id: str, port: int) -> bool:
         sandbox, found = self.records.sandbox(workload_id), listeners(port)

@@ -1,4 +1,4 @@
-"""The records of workloads on disk: ``workloads/<id>/{spec,started,ended,stop,log,progress}``, and what they add up to.
+"""The records of workloads on disk, and what they add up to: ``spec started extended ended stop log progress``.
 
 They are the only store: which devices are free, who runs and why it ended is read from them by every process alike.
 """
@@ -130,7 +130,7 @@ class Records:
         started, ended = read_object(folder / "started"), read_object(folder / "ended")
         if ended is None and is_lost(spec, started):
             ended = self.infer_end(workload_id, started)
-        workload = assemble(spec, started or {}, ended)
+        workload = assemble(spec | longest_life(spec, read_object(folder / "extended")), started or {}, ended)
         if ended is not None:
             with self._lock:
                 self._ended[workload_id] = workload
@@ -182,6 +182,23 @@ class Records:
         with contextlib.suppress(OSError):  # also when the disk is full: it is inferred again at the next look
             write_file(file, json.dumps(record).encode(), exclusive=True)
         return read_object(file) or record
+
+    def extend(self, workload_id: str, max_seconds: int) -> Workload:
+        """Write the longest life anew, unless it is longer already; the runner reads it when the former one is over."""
+        workload, folder = self.get(workload_id), self.path(workload_id)
+        if workload.phase is Phase.ended:
+            raise BackendError("this session has ended already and cannot be extended; start another one")
+        with self.locked():
+            spec = read_object(folder / "spec") or {}
+            longest = (spec | longest_life(spec, read_object(folder / "extended"))).get("max_seconds")
+            if not longest:
+                raise BackendError("this workload has no longest life, so there is nothing to extend")
+            if max_seconds > longest:
+                try:
+                    write_file(folder / "extended", json.dumps({"max_seconds": max_seconds}).encode())
+                except OSError as error:
+                    raise unwritable(error, folder) from error
+        return self.get(workload_id)
 
     def request_stop(self, workload_id: str, reason: EndReason, message: str, grace_seconds: float | None) -> None:
         """Leave the request and wake the runner; nothing happens when it has ended."""
@@ -245,6 +262,12 @@ def is_lost(spec: Mapping[str, Any], started: Mapping[str, Any] | None) -> bool:
     starter = ProcessIdentity.from_json(spec.get("starter"))
     age = time.time() - float(spec["created_at"])  # negative: the clock was set back since
     return (starter is None or not starter.alive()) and not 0 <= age <= PATIENCE
+
+
+def longest_life(spec: Mapping[str, Any], extended: Mapping[str, Any] | None) -> dict[str, Any]:
+    """``{"max_seconds"}`` of a workload that was extended; nothing for another, or when the file makes no sense."""
+    longest = (extended or {}).get("max_seconds")
+    return {"max_seconds": longest} if isinstance(longest, int) and longest > (spec.get("max_seconds") or 0) else {}
 
 
 def inferred_end(started: Mapping[str, Any] | None, stop: Mapping[str, Any] | None) -> dict[str, Any]:

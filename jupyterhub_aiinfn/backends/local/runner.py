@@ -5,6 +5,7 @@ asks. Started by :mod:`.launching` as ``python -I -S -c … <folder>``; reads it
 stdin, answers one JSON line on stdout once the program may run, and leaves in the folder::
 
     started    runner, sandbox (pid, start time, boot id each) and started_at
+    extended   not by this program: max_seconds anew, read when the former longest life is over
     log        what the program wrote, with log.old before it: together at most 20 MiB
     ended      exit_code, reason, message, ended_at
 
@@ -57,7 +58,8 @@ class Runner:
         self.end_reason: str | None = None
         self.end_message = ""
         self.wakeup = wake_on_signals()
-        self.deadline = now() + plan["max_seconds"] if plan["max_seconds"] else None
+        self.begun = now()
+        self.deadline = self.begun + plan["max_seconds"] if plan["max_seconds"] else None
         self.supervisor = self.watched_supervisor()
 
     def watched_supervisor(self) -> int | None:
@@ -154,11 +156,18 @@ class Runner:
             sentence = "the platform has stopped, and with it every session"
             self.end("platform-stopped", sentence, self.plan["grace_seconds"])
         if self.deadline is not None and now() >= self.deadline:
-            self.deadline = None
-            self.end("max-age", "it reached its longest life", self.plan["grace_seconds"])
+            self.deadline = self.extended()
+            if self.deadline is None:
+                self.end("max-age", "it reached its longest life", self.plan["grace_seconds"])
         if self.end_by is not None and now() >= self.end_by:
             self.end_by = now() + 1
             self.kill()
+
+    def extended(self) -> float | None:
+        """The later deadline that the platform has written meanwhile; None when there is none."""
+        longest = (read(self.folder, "extended") or {}).get("max_seconds")
+        later = self.begun + longest if isinstance(longest, int) else 0.0
+        return later if later > now() else None
 
     def take_request(self) -> None:
         """Read who asked for the end, and how long it may take."""

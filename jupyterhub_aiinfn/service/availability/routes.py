@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.sessions import Announcements
 from jupyterhub_aiinfn.errors import AiinfnError
 from jupyterhub_aiinfn.service.context import Context, context_of
 from jupyterhub_aiinfn.service.identity.gate import ReaderOrHub, reader_or_hub
@@ -29,19 +30,27 @@ async def availability(context: ContextDependency, caller: ReaderOrHub) -> Avail
 @router.get(
     f"{API}/availability/stream",
     response_class=Response,
-    responses={200: {"content": {"text/event-stream": {}}, "description": "Events named availability"}},
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events availability and announcements"}},
 )
 async def stream(request: Request, context: ContextDependency, caller: ReaderOrHub) -> Response:
-    """The same as server-sent events: at once, at each change, and at least every ten seconds."""
+    """The same as server-sent events: at once, at each change, and at least every ten seconds.
+
+    Events named ``announcements`` say what administrators announce: at once, and whenever that changes.
+    """
     leave = context.streams.enter(caller.name)
     return EventStream(events(request, context), leave)
 
 
 async def events(request: Request, context: Context) -> AsyncIterator[bytes]:
-    """One event a snapshot, as long as the caller may still read them."""
+    """One event a snapshot, as long as the caller may still read them; announcements when they have changed."""
+    told: Announcements | None = None
     async for snapshot in context.watch.snapshots():
         if not await still_welcome(request):
             return
+        now = Announcements(announcements=tuple(await context.board.now()))
+        if now != told:
+            told = now
+            yield f"event: announcements\ndata: {now.model_dump_json()}\n\n".encode()
         yield f"event: availability\ndata: {snapshot.availability.model_dump_json()}\n\n".encode()
 
 

@@ -72,6 +72,11 @@ class Watch:
                 yield self._snapshot
             await published.wait()
 
+    def publish_again(self) -> None:
+        """Wake whoever waits for the next snapshot: something that travels with it has changed."""
+        published, self._published = self._published, asyncio.Event()
+        published.set()
+
     def close(self) -> None:
         """End all streams: the service stops."""
         self.closed = True
@@ -120,5 +125,4 @@ class Watch:
 
     def _put(self, snapshot: Snapshot) -> None:
         self._snapshot, self.trouble = snapshot, ""
-        published, self._published = self._published, asyncio.Event()
-        published.set()
+        self.publish_again()

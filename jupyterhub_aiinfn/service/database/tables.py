@@ -63,3 +63,56 @@ class WaiterRow(Base):
     claimed_at: Mapped[int | None]
     """When somebody took it to start it."""
     finished_at: Mapped[int | None]
+
+
+class StayRow(Base):
+    """How long one session may stay: what it was granted and warned of, and what was last seen of it."""
+
+    __tablename__ = "stays"
+
+    workload: Mapped[str] = mapped_column(String(64), primary_key=True)
+    person: Mapped[str] = mapped_column(String(255))
+    policy: Mapped[dict[str, Any]]
+    """The limits of its profile when it started."""
+    extensions: Mapped[int] = mapped_column(default=0)
+    keep_until: Mapped[int | None]
+    warned_at: Mapped[int | None]
+    """When it was warned of being idle; None since it was not, or something worked in it again."""
+    stop_at: Mapped[int | None]
+    """When an administrator ends it."""
+    stop_message: Mapped[str] = mapped_column(Text, default="")
+    course: Mapped[dict[str, Any]]
+    """The last look at its counters, and since when it was idle then."""
+    seen_at: Mapped[int] = mapped_column(index=True)
+    """When it lived for the last time: the row goes some time after it."""
+
+
+class AnnouncementRow(Base):
+    """What an administrator says to everybody or to the users of one profile."""
+
+    __tablename__ = "announcements"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    message: Mapped[str] = mapped_column(Text)
+    profile: Mapped[str | None] = mapped_column(String(63))
+    author: Mapped[str] = mapped_column(String(255))
+    created_at: Mapped[int]
+    until: Mapped[int | None]
+    withdrawn_at: Mapped[int | None]
+
+
+class ActRow(Base):
+    """What an administrator did. Rows are only added."""
+
+    __tablename__ = "acts"
+    __table_args__ = {"sqlite_autoincrement": True}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[int] = mapped_column(index=True)
+    who: Mapped[str] = mapped_column(String(255))
+    what: Mapped[str] = mapped_column(String(32))
+    whom: Mapped[str] = mapped_column(String(255))
+    """Whose session, or for whom an announcement is: a person, a profile, or everybody."""
+    workload: Mapped[str | None] = mapped_column(String(64))
+    message: Mapped[str] = mapped_column(Text, default="")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from jupyterhub_aiinfn.errors import ServiceError
 from jupyterhub_aiinfn.service.settings import SERVICE
 
 ACCESS = frozenset({"access:services", f"access:services!service={SERVICE}"})
@@ -73,3 +74,22 @@ class Caller:
         if self.csrf is not None:
             return self.identity.admin
         return "read:servers" in self.identity.scopes
+
+    @property
+    def administers(self) -> bool:
+        """Whether this caller may end others' sessions and speak to everybody.
+
+        An administrator in the browser may, and a program whose token stops all servers: no session's own token does.
+        """
+        if self.csrf is not None:
+            return self.identity.admin
+        return "delete:servers" in self.identity.scopes
+
+    def require_administrator(self) -> None:
+        """403 in words for everybody else."""
+        if not self.administers:
+            raise ServiceError(
+                "only administrators may do this (a token needs the scope delete:servers)",
+                status=403,
+                reason="forbidden",
+            )

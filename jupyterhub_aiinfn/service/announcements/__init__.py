@@ -1,0 +1,1 @@
+"""What administrators say to everybody or to the users of one profile."""
