@@ -34,9 +34,14 @@ def document() -> dict[str, Any]:
     models = [(model, "serialization") for model in EXPORTED]
     _, own = models_json_schema(models, ref_template=REFERENCE)  # type: ignore[arg-type]
     schemas = {**own["$defs"], **service["components"]["schemas"]}
-    named = {name: schema for name, schema in sorted(schemas.items()) if not name.startswith("HTTPValidation")}
+    named = {name: complete(schema) for name, schema in sorted(schemas.items()) if "ValidationError" not in name}
     info = {"title": "jupyterhub-aiinfn", "version": "0"}
     return {"openapi": "3.1.0", "info": info, "paths": {}, "components": {"schemas": named}}
+
+
+def complete(schema: dict[str, Any]) -> dict[str, Any]:
+    """Every field is required: what is sent holds all of them, also those that have a default."""
+    return schema | {"required": list(schema["properties"])} if "properties" in schema else schema
 
 
 def generate() -> str:
@@ -44,7 +49,7 @@ def generate() -> str:
     with tempfile.TemporaryDirectory() as folder:
         source, types = Path(folder, "openapi.json"), Path(folder, "api.ts")
         source.write_text(json.dumps(document()))
-        options = ["--root-types", "--root-types-no-schema-prefix", "--default-non-nullable=true"]
+        options = ["--root-types", "--root-types-no-schema-prefix"]
         tool("openapi-typescript", str(source), "--output", str(types), *options)
         text = HEAD + types.read_text().partition("*/\n")[2].lstrip()
     return tool("prettier", "--stdin-filepath", str(TARGET), given=text)

@@ -7,6 +7,7 @@ themselves. Without a tab only the heartbeat is left: one request to the service
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -21,7 +22,7 @@ from jupyterhub_aiinfn.api.storage import QuotaMethod, StorageUse
 from jupyterhub_aiinfn.errors import ServiceError
 
 from .measuring import Measuring
-from .platform import Platform
+from .platform import API, Platform
 from .session import describe
 
 if TYPE_CHECKING:
@@ -39,6 +40,19 @@ LIVE_EVERY = 5.0
 LEASE = 150.0
 """Seconds for which a tab that said that it looks is believed; it says so again each minute."""
 MAX_TABS = 100
+
+
+class Folder(Message):
+    """As much of a folder in the service's answer as the panel shows."""
+
+    kind: str
+    use: StorageUse | None = None
+
+
+class Folders(Message):
+    """The answer of the service's ``/storage``."""
+
+    folders: tuple[Folder, ...] = ()
 
 
 class Reporting:
@@ -85,8 +99,8 @@ class Reporting:
             self._watching[tab] = time.monotonic() + LEASE
             if not self._looking:
                 self._keep(asyncio.ensure_future(self._measure_while_watched()))
-            await self._look_at_home()
             self._live = self._measuring.live()
+            self._keep(asyncio.ensure_future(self._look_at_home()))
         return self.session()
 
     async def change(self, method: str, path: str, body: Message | None = None) -> LabSession:
@@ -121,8 +135,6 @@ class Reporting:
         except ServiceError as error:
             self._take(self._limits, str(error))
             return RETRY
-        if self._tabs():
-            await self._look_at_home()
         self._take(limits)
         return min(LONGEST_PAUSE, max(SHORTEST_PAUSE, limits.next_report_seconds))
 
@@ -163,7 +175,17 @@ class Reporting:
     # The home
 
     async def _look_at_home(self) -> None:
-        self._storage = await asyncio.get_running_loop().run_in_executor(None, disk_use, self._home)
+        """Ask the service, else the disk; the tabs are told when it is known."""
+        found = None
+        if self.platform is not None:
+            with contextlib.suppress(ServiceError):
+                report = await self.platform.ask("GET", f"{API}/storage", Folders)
+                found = next((one.use for one in report.folders if one.kind == "home"), None)
+        if found is None:
+            found = await asyncio.get_running_loop().run_in_executor(None, disk_use, self._home)
+        changed, self._storage = found != self._storage, found
+        if changed:
+            self._tell()
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)

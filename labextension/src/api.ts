@@ -4,6 +4,33 @@ export type webhooks = Record<string, never>;
 export interface components {
   schemas: {
     /**
+     * ActivityReport
+     * @description What a session says about itself. It may only shorten its stay or bring a warning, never lengthen anything.
+     */
+    ActivityReport: {
+      /**
+       * Running Cells
+       * @description Kernels that execute something now.
+       */
+      running_cells: number;
+      /**
+       * Cpu Cores
+       * @description Mean cores used by the session's processes since the last report.
+       */
+      cpu_cores: number;
+      /**
+       * Network Bytes Per Second
+       * @description Mean bytes received and sent by the session's processes since the last report; 0 when not known.
+       */
+      network_bytes_per_second: number;
+      /**
+       * Open Tabs
+       * @description Browser tabs that follow the session's events; an open tab is no work.
+       * @default 0
+       */
+      open_tabs: number;
+    };
+    /**
      * Announcement
      * @description What administrators say to everybody or to the users of one profile.
      */
@@ -15,7 +42,6 @@ export interface components {
       /**
        * Profile
        * @description Key of ``profiles``; None: to everybody.
-       * @default null
        */
       profile: string | null;
       /** Author */
@@ -28,9 +54,19 @@ export interface components {
       /**
        * Until
        * @description When it disappears by itself; None: when it is taken back.
-       * @default null
        */
       until: string | null;
+    };
+    /**
+     * Announcements
+     * @description Announcements in force, newest first.
+     */
+    Announcements: {
+      /**
+       * Announcements
+       * @default []
+       */
+      announcements: components['schemas']['Announcement'][];
     };
     /**
      * Availability
@@ -101,7 +137,7 @@ export interface components {
        * Next Free At
        * @description When one is free at the latest; None when one is free now or nothing is known.
        */
-      next_free_at?: string | null;
+      next_free_at: string | null;
     };
     /**
      * EndReason
@@ -113,6 +149,7 @@ export interface components {
       | 'failed'
       | 'stopped'
       | 'max-age'
+      | 'idle'
       | 'out-of-memory'
       | 'platform-stopped'
       | 'lost'
@@ -154,9 +191,9 @@ export interface components {
        * Job
        * @description The job that builds it, while ``building``.
        */
-      job?: string | null;
+      job: string | null;
       /** @description How far the job says it is. */
-      progress?: components['schemas']['Progress'] | null;
+      progress: components['schemas']['Progress'] | null;
     };
     /**
      * EnvironmentState
@@ -190,7 +227,7 @@ export interface components {
        * Path
        * @description The field that is wrong, when one is.
        */
-      path?: string | null;
+      path: string | null;
     };
     /**
      * GpuUse
@@ -371,7 +408,7 @@ export interface components {
        * Server Name
        * @description The session from which the request came, read from the token's scope; None for a browser or an own token.
        */
-      server_name?: string | null;
+      server_name: string | null;
     };
     /**
      * MemoryMethod
@@ -379,6 +416,18 @@ export interface components {
      * @enum {string}
      */
     MemoryMethod: 'cgroup' | 'private';
+    /**
+     * NewAnnouncement
+     * @description What an administrator wants to say.
+     */
+    NewAnnouncement: {
+      /** Message */
+      message: string;
+      /** Profile */
+      profile: string | null;
+      /** Until */
+      until: string | null;
+    };
     /**
      * Phase
      * @description Where a workload is in its life.
@@ -594,31 +643,25 @@ export interface components {
       /**
        * Ends At
        * @description When its longest life is over, extensions included.
-       * @default null
        */
       ends_at: string | null;
       /**
        * Idle After Seconds
        * @description The profile's idle limit; None when it has none.
-       * @default null
        */
       idle_after_seconds: number | null;
       /**
        * Idle Since
        * @description Since when nothing works in it; None when something does, or nothing is known.
-       * @default null
        */
       idle_since: string | null;
       /**
        * Activity
-       * @description ``active``, ``idle`` or ``unknown`` (no report for five minutes).
+       * @description ``active``, ``idle`` or ``unknown`` (nothing measured from outside for five minutes, and no report).
        * @default unknown
        */
       activity: string;
-      /**
-       * @description What the person is to be told now; None when there is nothing.
-       * @default null
-       */
+      /** @description What the person is to be told now; None when there is nothing. */
       warning: components['schemas']['EndWarning'] | null;
       /**
        * Warn Seconds
@@ -646,13 +689,11 @@ export interface components {
       /**
        * Keep Until
        * @description Until when the person asked not to be ended for being idle.
-       * @default null
        */
       keep_until: string | null;
       /**
        * Keep Until Latest
        * @description The latest moment that may be asked for; None when the profile allows none.
-       * @default null
        */
       keep_until_latest: string | null;
       /**
@@ -712,7 +753,7 @@ export interface components {
        */
       message: string;
       /** @description How far the build says it is. */
-      progress?: components['schemas']['Progress'] | null;
+      progress: components['schemas']['Progress'] | null;
       /**
        * Others
        * @description How many other people wait for the same build.
@@ -755,6 +796,19 @@ export interface components {
      * @enum {string}
      */
     StopCause: 'max-age' | 'idle' | 'administrator';
+    /**
+     * StopRequest
+     * @description An administrator ends a session: what the person reads, and how long before.
+     */
+    StopRequest: {
+      /** Message */
+      message: string;
+      /**
+       * Notice Seconds
+       * @default 300
+       */
+      notice_seconds: number;
+    };
     /**
      * StorageUse
      * @description One folder's use and limit.
@@ -826,7 +880,7 @@ export interface components {
        */
       id: string;
       kind: components['schemas']['WorkloadKind'];
-      job_class?: components['schemas']['JobClass'] | null;
+      job_class: components['schemas']['JobClass'] | null;
       /**
        * Name
        * @description For people: ``gpu of alice``, ``environment quantum``.
@@ -836,22 +890,22 @@ export interface components {
        * Person
        * @description Login name of the person it runs for; None for the platform itself.
        */
-      person?: string | null;
+      person: string | null;
       /**
        * Server Name
        * @description Name of the hub's server, "" for the default one; None for jobs.
        */
-      server_name?: string | null;
+      server_name: string | null;
       /** Project */
-      project?: string | null;
+      project: string | null;
       /** Profile */
-      profile?: string | null;
+      profile: string | null;
       /** Size */
-      size?: string | null;
+      size: string | null;
       /** Image */
-      image?: string | null;
+      image: string | null;
       /** Accelerator */
-      accelerator?: string | null;
+      accelerator: string | null;
       /**
        * Accelerator Count
        * @default 0
@@ -874,7 +928,7 @@ export interface components {
       /** Memory Gib */
       memory_gib: number;
       /** Values Hash */
-      values_hash?: string | null;
+      values_hash: string | null;
       phase: components['schemas']['Phase'];
       /**
        * Created At
@@ -882,20 +936,20 @@ export interface components {
        */
       created_at: string;
       /** Started At */
-      started_at?: string | null;
+      started_at: string | null;
       /**
        * Ends At
        * @description When its longest life is over, at the latest.
        */
-      ends_at?: string | null;
+      ends_at: string | null;
       /** Ended At */
-      ended_at?: string | null;
+      ended_at: string | null;
       /**
        * Exit Code
        * @description Exit code; minus the signal's number when a signal ended it.
        */
-      exit_code?: number | null;
-      reason?: components['schemas']['EndReason'] | null;
+      exit_code: number | null;
+      reason: components['schemas']['EndReason'] | null;
       /**
        * Message
        * @description A sentence: why it ended.
@@ -922,7 +976,9 @@ export interface components {
   headers: never;
   pathItems: never;
 }
+export type ActivityReport = components['schemas']['ActivityReport'];
 export type Announcement = components['schemas']['Announcement'];
+export type Announcements = components['schemas']['Announcements'];
 export type Availability = components['schemas']['Availability'];
 export type DeviceAvailability = components['schemas']['DeviceAvailability'];
 export type EndReason = components['schemas']['EndReason'];
@@ -939,6 +995,7 @@ export type LabSession = components['schemas']['LabSession'];
 export type LiveFigures = components['schemas']['LiveFigures'];
 export type Me = components['schemas']['Me'];
 export type MemoryMethod = components['schemas']['MemoryMethod'];
+export type NewAnnouncement = components['schemas']['NewAnnouncement'];
 export type Phase = components['schemas']['Phase'];
 export type ProfileOffer = components['schemas']['ProfileOffer'];
 export type ProfileOffers = components['schemas']['ProfileOffers'];
@@ -950,6 +1007,7 @@ export type Sessions = components['schemas']['Sessions'];
 export type Start = components['schemas']['Start'];
 export type StartState = components['schemas']['StartState'];
 export type StopCause = components['schemas']['StopCause'];
+export type StopRequest = components['schemas']['StopRequest'];
 export type StorageUse = components['schemas']['StorageUse'];
 export type Watching = components['schemas']['Watching'];
 export type Workload = components['schemas']['Workload'];

@@ -53,27 +53,36 @@ def own_server(tmp_path) -> Iterator[JupyterServer]:
         yield server
 
 
-@pytest.fixture
-def service() -> Iterator[SmallService]:
-    """What stands in for service and hub over real HTTP, so that it can fail in every way."""
+@pytest.fixture(scope="session")
+def _service() -> Iterator[SmallService]:
     small = SmallService()
     yield small
-    with contextlib.suppress(OSError):
-        small.close()
+    small.close()
 
 
 @pytest.fixture
-def session_server(tmp_path: Path, service: SmallService) -> Iterator[JupyterServer]:
+def service(_service: SmallService) -> SmallService:
+    """What stands in for service and hub over real HTTP, so that it can fail in every way; forgets other tests."""
+    _service.forget()
+    return _service
+
+
+@pytest.fixture(scope="session")
+def session_server(tmp_path_factory: pytest.TempPathFactory, _service: SmallService) -> Iterator[JupyterServer]:
     """A server that knows a platform service."""
-    said = {
-        "AIINFN_SERVICE_URL": f"{service.url}/services/aiinfn",
+    with running(tmp_path_factory.mktemp("session"), of_session(_service.url)) as server:
+        yield server
+
+
+def of_session(url: str) -> dict[str, str]:
+    """The variables of a session whose service and hub are there."""
+    return {
+        "AIINFN_SERVICE_URL": f"{url}/services/aiinfn",
         "AIINFN_WORKLOAD": WORKLOAD,
         "AIINFN_CORES": "2",
-        "JUPYTERHUB_API_URL": f"{service.url}/hub/api",
+        "JUPYTERHUB_API_URL": f"{url}/hub/api",
         "JUPYTERHUB_USER": "alba@example",
     }
-    with running(tmp_path, said) as server:
-        yield server
 
 
 @contextlib.contextmanager

@@ -86,6 +86,11 @@ class SmallService:
         """The requests of that kind."""
         return [one for one in self.asked if one.method == method and one.path.endswith(ending)]
 
+    def forget(self) -> None:
+        """Answer nothing special, as at the beginning."""
+        self.answers, self.asked, self.delay = {}, [], 0.0
+        self.says()
+
     def says(self, **changes: Any) -> None:
         """What reports are answered with from now on."""
         self.answers["POST /reports"] = 200, limits(**changes).model_dump(mode="json")

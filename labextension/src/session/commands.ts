@@ -13,12 +13,13 @@ import { sessionIcon } from './icon';
 import { NotSaved, leave } from './leaving';
 import { SessionModel } from './model';
 
-export namespace CommandIDs {
-  export const open = 'aiinfn:session';
-  export const stop = 'aiinfn:session-stop';
-  export const change = 'aiinfn:session-change';
-  export const extend = 'aiinfn:session-extend';
-}
+/** Ids of the commands. */
+export const CommandIDs = {
+  open: 'aiinfn:session',
+  stop: 'aiinfn:session-stop',
+  change: 'aiinfn:session-change',
+  extend: 'aiinfn:session-extend'
+};
 
 const NO_ARGUMENTS = { args: { type: 'object' as const, properties: {} } };
 
