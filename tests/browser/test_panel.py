@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import yaml
 from playwright.sync_api import Locator, expect
 
 from tests.platform import RunningPlatform
@@ -104,3 +105,95 @@ def change_to_quantum(alice: Person, panel: Locator, results: Path) -> None:
     expect(page.locator(".jp-Toolbar-kernelName").first).to_contain_text("Quantum", timeout=60_000)
     expect(page.locator("#jp-aiinfn-session-status")).to_contain_text("Quantum")
     alice.stop_by_api()
+
+
+@pytest.mark.timeout(300)
+def test_a_session_is_stopped_from_the_panel_with_the_keyboard_alone(alice: Person, results: Path) -> None:
+    alice.start("python")
+    page = alice.page
+    home = alice.platform.state.home("user-alice")
+    alice.new_notebook("Python")
+    alice.run_cell("# typed and not saved")
+    alice.save_as("stopped.ipynb")
+    page.keyboard.press("Escape")
+    page.keyboard.press("b")
+    page.keyboard.press("Enter")
+    page.keyboard.insert_text("# typed at the last moment")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Alt+Shift+S")
+    panel = page.locator("#jp-aiinfn-session-panel")
+    change = panel.get_by_role("button", name="Change profile…")
+    expect(change).to_be_focused()
+    page.keyboard.press("Tab")
+    expect(panel.get_by_role("button", name="Stop…")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_contain_text("Variables in memory are lost")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/hub/home"), timeout=60_000)
+    expect(page.locator("#aiinfn-last-end")).to_contain_text("stopped on request")
+    picture(alice, results, "after-stop")
+    assert not alice.is_running()
+    assert "last moment" in (home / "stopped.ipynb").read_text()
+
+
+@pytest.mark.timeout(300)
+def test_the_panel_is_readable_in_the_dark_and_in_a_narrow_window(alice: Person, results: Path) -> None:
+    alice.start("quantum")
+    page = alice.page
+    page.evaluate("() => document.body.dataset.jpThemeLight")
+    panel = open_panel(alice)
+    page.get_by_role("menuitem", name="Settings").click()
+    page.get_by_role("menuitem", name="Theme").hover()
+    page.get_by_role("menuitem", name="JupyterLab Dark", exact=True).click()
+    expect(page.locator("body[data-jp-theme-light=false]")).to_be_attached()
+    expect(panel).to_contain_text("allowed" if page.locator("text=not measured yet").count() else "of")
+    picture(alice, results, "session-panel-dark")
+    assert violations(alice, "#jp-aiinfn-session-panel, #jp-aiinfn-session-status") == []
+    page.set_viewport_size({"width": 420, "height": 700})
+    expect(panel.get_by_role("button", name="Stop…")).to_be_visible()
+    picture(alice, results, "session-panel-narrow")
+    wide = panel.evaluate("node => node.scrollWidth - node.clientWidth")
+    assert wide <= 0, "nothing is cut off"
+    alice.stop_by_api()
+
+
+@pytest.mark.timeout(400)
+def test_a_person_is_warned_extends_once_and_reads_why_not_twice(
+    built: None, person: MakePerson, results: Path
+) -> None:
+    values = yaml.safe_load((ROOT / "config" / "local.yaml").read_text())
+    values["profiles"]["python"] |= {"max": "2m", "warn": "1m", "extend": {"by": "1h", "times": 1}, "keep": "30m"}
+    with RunningPlatform.start(values=yaml.safe_dump(values)) as platform:
+        announce(person("admin", platform), "The cooling is repaired at noon")
+        alice = person("alice", platform)
+        alice.log_in()
+        alice.start("python")
+        toast = alice.page.locator(".Toastify__toast", has_text="The cooling is repaired at noon")
+        expect(toast).to_be_visible(timeout=60_000)
+        toast.get_by_role("button").first.click()
+        expect(toast).to_be_hidden()
+        warning = alice.page.locator(".Toastify__toast", has_text="This session ends in")
+        expect(warning).to_be_visible(timeout=120_000)
+        expect(warning).to_contain_text("variables in memory will be lost")
+        picture(alice, results, "session-warning")
+        warning.get_by_role("button", name="Extend by 1 h").click()
+        expect(warning).to_be_hidden(timeout=20_000)
+        panel = open_panel(alice)
+        expect(panel).to_contain_text(re.compile("1 h 0[01] min left|59 min left|1 h 00 min left"))
+        expect(panel.get_by_role("button", name="Extend by 1 h")).to_be_disabled()
+        expect(panel.locator(".jp-aiinfn-extend")).to_contain_text("extended 1 time already")
+        expect(panel).to_contain_text("The cooling is repaired at noon")
+        alice.page.reload()
+        alice.in_lab()
+        expect(alice.page.locator("#jp-aiinfn-session-panel")).to_be_attached()
+        alice.page.wait_for_timeout(3000)
+        expect(toast).to_be_hidden()
+        picture(alice, results, "session-extended")
+
+
+def announce(admin: Person, message: str) -> None:
+    admin.log_in()
+    admin.go("/services/aiinfn/administration")
+    admin.page.get_by_label("Announce", exact=True).fill(message)
+    admin.page.get_by_role("button", name="Announce").click()
+    expect(admin.page.locator(".announcements")).to_contain_text(message)
