@@ -43,6 +43,8 @@ class EndReason(StrEnum):
     """It reached its longest life."""
     idle = "idle"
     """Nothing worked in it for as long as its profile allows."""
+    administrator = "administrator"
+    """An administrator ended it, with notice."""
     out_of_memory = "out-of-memory"
     """It went over its memory limit."""
     platform_stopped = "platform-stopped"

@@ -1,4 +1,4 @@
-"""The hub's view of what is free: a subscription to the platform service that never makes anybody wait."""
+"""What is free and what is announced: a subscription to the platform service that never makes anybody wait."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import aiohttp
 from pydantic import ValidationError
 
 from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.sessions import Announcement, Announcements
 
 TOO_OLD = timedelta(seconds=30)
 SILENCE = 25.0
@@ -23,7 +24,7 @@ log = logging.getLogger("JupyterHub.aiinfn")
 
 
 class AvailabilityFeed:
-    """The last snapshot of the service's stream. Reading it is a look into memory."""
+    """The last snapshot of the service's stream, and the last announcements. Reading them is a look into memory."""
 
     def __init__(self, url: str, token: str, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._url = url
@@ -31,6 +32,7 @@ class AvailabilityFeed:
         self._clock = clock
         self._last: Availability | None = None
         self._received: datetime | None = None
+        self._announcements: tuple[Announcement, ...] = ()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -57,6 +59,15 @@ class AvailabilityFeed:
             return timedelta.max
         return self._clock() - min(self._last.taken_at, self._received)
 
+    def announcements(self) -> tuple[Announcement, ...]:
+        """What was announced when the service was heard of last, but for what has run out since; newest first."""
+        now = self._clock()
+        return tuple(one for one in self._announcements if one.until is None or one.until > now)
+
+    def announce(self, announcements: Announcements) -> None:
+        """Take announcements in."""
+        self._announcements = announcements.announcements
+
     def receive(self, snapshot: Availability) -> None:
         """Take a snapshot in."""
         self._last, self._received = snapshot, self._clock()
@@ -65,15 +76,22 @@ class AvailabilityFeed:
         pause = FIRST_PAUSE
         while True:
             try:
-                async for snapshot in self._stream():
-                    self.receive(snapshot)
+                async for name, data in self._stream():
+                    self._take(name, data)
                     pause = FIRST_PAUSE
             except (aiohttp.ClientError, TimeoutError, OSError, ValidationError, ValueError) as error:
                 log.debug("no availability from the platform service: %s", error)
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
 
-    async def _stream(self) -> AsyncIterator[Availability]:
+    def _take(self, name: str, data: str) -> None:
+        """One event; those of a newer service that we do not know are passed over."""
+        if name == "availability":
+            self.receive(Availability.model_validate_json(data))
+        elif name == "announcements":
+            self.announce(Announcements.model_validate_json(data))
+
+    async def _stream(self) -> AsyncIterator[tuple[str, str]]:
         timeout = aiohttp.ClientTimeout(total=None, connect=5, sock_read=SILENCE)
         headers = {"Authorization": f"Bearer {self._token}", "Accept": "text/event-stream"}
         async with (
@@ -81,13 +99,13 @@ class AvailabilityFeed:
             session.get(self._url, headers=headers) as response,
         ):
             response.raise_for_status()
-            async for data in events(response.content.iter_any()):
-                yield Availability.model_validate_json(data)
+            async for event in events(response.content.iter_any()):
+                yield event
 
 
-async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
-    """The data of each server-sent event; comments and other fields are skipped."""
-    buffer = b""
+async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, str]]:
+    """Name and data of each server-sent event; comments and other fields are skipped."""
+    buffer, name = b"", ""
     data: list[str] = []
     async for chunk in chunks:
         buffer += chunk.replace(b"\r\n", b"\n")
@@ -97,6 +115,9 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncIterator[str]:
         for line in lines:
             if line.startswith(b"data:"):
                 data.append(line[5:].decode().removeprefix(" "))
-            elif not line and data:
-                yield "\n".join(data)
-                data = []
+            elif line.startswith(b"event:"):
+                name = line[6:].decode().strip()
+            elif not line:
+                if data:
+                    yield name, "\n".join(data)
+                name, data = "", []

@@ -65,6 +65,8 @@ class Card:
     lasts: str
     sizes: str
     """All sizes in a line."""
+    announcements: tuple[str, ...] = ()
+    """What administrators say to the users of this profile."""
 
 
 def read_form(data: Mapping[str, Sequence[Any]]) -> dict[str, str]:
@@ -108,14 +110,17 @@ async def render(platform: Platform, person: Person, chosen: Mapping[str, str], 
     """
     async with platform.drawing:
         offers = platform.offers(person, server_name)
+        announced = platform.feed.announcements()
         selected = _selected(offers, chosen)
         cards = []
         for number, offer in enumerate(offers, 1):
-            cards.append(_card_html(_card(offer, chosen, offer.key == selected)))
+            said = tuple(one.message for one in announced if one.profile == offer.key)
+            cards.append(_card_html(_card(offer, chosen, offer.key == selected, said)))
             if number % CARDS_AT_A_TIME == 0:
                 await asyncio.sleep(0)
     template = _environment().get_template("profiles.html")
-    return template.render(cards=cards, support=platform.values.site.support)
+    for_everybody = [one.message for one in announced if one.profile is None]
+    return template.render(cards=cards, support=platform.values.site.support, announcements=for_everybody)
 
 
 def prepare() -> None:
@@ -151,7 +156,7 @@ def _selected(offers: Sequence[Offer], chosen: Mapping[str, str]) -> str:
     return wish if wish in available else next(iter(available), "")
 
 
-def _card(offer: Offer, chosen: Mapping[str, str], checked: bool) -> Card:
+def _card(offer: Offer, chosen: Mapping[str, str], checked: bool, announcements: tuple[str, ...]) -> Card:
     mine = chosen if chosen.get("profile") == offer.key else {}
     sizes = [size.key for size in offer.sizes]
     projects = [project.key for project in offer.projects if project.available]
@@ -163,6 +168,7 @@ def _card(offer: Offer, chosen: Mapping[str, str], checked: bool) -> Card:
         accelerators=_accelerators(offer, mine),
         lasts=lasting(offer.max_seconds),
         sizes=_sizes([size.cores for size in offer.sizes], [size.memory_gib for size in offer.sizes]),
+        announcements=announcements,
     )
 
 

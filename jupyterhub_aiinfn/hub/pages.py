@@ -19,10 +19,19 @@ from .platform import Platform
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = (
-    *("page.html", "login.html", "home.html", "spawn.html", "spawn_pending.html", "not_running.html"),
+    *(
+        "page.html",
+        "login.html",
+        "home.html",
+        "spawn.html",
+        "spawn_pending.html",
+        "stop_pending.html",
+        "not_running.html",
+    ),
     *("templates/page.html", "templates/home.html", "templates/not_running.html"),
 )
 EXPECTED = (EndReason.finished, EndReason.stopped)
+COMFORT = "your files are in your home"
 
 
 def configure(c: Any, values: Values, platform: Platform) -> None:
@@ -93,9 +102,15 @@ def describe_end(workload: Workload, values: Values, zone: ZoneInfo) -> dict[str
         "profile": profile.name if profile else workload.profile or "",
         "server": workload.server_name or "",
         "when": moment.astimezone(zone).strftime("%Y-%m-%d %H:%M"),
-        "why": reason_in_words(workload),
+        "why": with_comfort(workload, reason_in_words(workload)),
         "level": "secondary" if workload.reason in EXPECTED else "warning",
     }
+
+
+def with_comfort(workload: Workload, sentence: str) -> str:
+    """An end that the platform chose says that nothing saved is lost."""
+    chosen = workload.reason in (EndReason.max_age, EndReason.idle) and COMFORT not in sentence
+    return f"{sentence}; {COMFORT}" if chosen else sentence
 
 
 def reason_in_words(workload: Workload) -> str:
@@ -105,6 +120,8 @@ def reason_in_words(workload: Workload) -> str:
         EndReason.stopped: "it was stopped on request",
         EndReason.failed: f"its server ended with code {workload.exit_code}",
         EndReason.max_age: "it reached the longest life of its profile",
+        EndReason.idle: "nothing ran in it for as long as its profile allows",
+        EndReason.administrator: "an administrator ended it",
         EndReason.out_of_memory: "it needed more memory than its size allows; choose a larger size",
         EndReason.platform_stopped: "the platform was stopped",
         EndReason.lost: "this machine or the process that watched it was stopped without notice",

@@ -19,6 +19,7 @@ from jupyterhub_aiinfn.values import Values
 
 from .availability import AvailabilityFeed
 from .last_choices import LastChoices
+from .longest_life import PATIENCE, LongestLife
 from .sessions import Sessions
 
 OFFERS_LIVE = 30
@@ -52,6 +53,7 @@ class Platform:
     ticket_key: str = field(repr=False)
     service_prefix: str = "/services/aiinfn/"
     sessions: Sessions = field(init=False)
+    longest_life: LongestLife = field(init=False, repr=False)
     drawing: asyncio.Lock = field(init=False, default_factory=asyncio.Lock, repr=False)
     """Held while a page is drawn: twenty at once would take one long turn of the loop together."""
     warming: asyncio.Task[None] | None = field(init=False, default=None, repr=False)
@@ -61,11 +63,14 @@ class Platform:
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.backend)
+        grace = self.values.limits.stop_grace.total_seconds()
+        self.longest_life = LongestLife(self.backend, self.sessions, grace + PATIENCE)
 
     def start(self) -> None:
         """Begin to watch sessions and availability; may be called often, within the event loop."""
         self.sessions.start()
         self.feed.start()
+        self.longest_life.start()
 
     def situation(self) -> Situation:
         """The world as the hub knows it at this moment."""

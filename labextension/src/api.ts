@@ -150,6 +150,7 @@ export interface components {
       | 'stopped'
       | 'max-age'
       | 'idle'
+      | 'administrator'
       | 'out-of-memory'
       | 'platform-stopped'
       | 'lost'

@@ -94,7 +94,7 @@ def change_to_quantum(alice: Person, panel: Locator, results: Path) -> None:
     picture(alice, results, "change-profile")
     assert violations(alice, ".jp-aiinfn-change") == []
     dialog.get_by_role("button", name="Save, stop and go on").click()
-    page.wait_for_url(re.compile("/hub/spawn/alice"), timeout=60_000)
+    page.wait_for_url(re.compile("/hub/spawn/alice"), timeout=90_000)
     expect(alice.card("quantum")).to_be_checked()
     assert parse_qs(urlsplit(page.url).query)["next"][0].startswith("/user/alice/lab")
     assert not alice.is_running(), "nothing starts before the person presses Start"
@@ -129,8 +129,8 @@ def test_a_session_is_stopped_from_the_panel_with_the_keyboard_alone(alice: Pers
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_contain_text("Variables in memory are lost")
     page.keyboard.press("Enter")
-    page.wait_for_url(re.compile("/hub/home"), timeout=60_000)
-    expect(page.locator("#aiinfn-last-end")).to_contain_text("stopped on request")
+    page.wait_for_url(re.compile("/hub/home"), timeout=90_000)
+    expect(page.locator("#aiinfn-last-end")).to_contain_text("stopped on request", timeout=60_000)
     picture(alice, results, "after-stop")
     assert not alice.is_running()
     assert "last moment" in (home / "stopped.ipynb").read_text()

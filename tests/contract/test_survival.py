@@ -423,3 +423,36 @@ async def test_limits_hold_after_another_installation_removed_our_folder(local: 
     workload = await local.start(shell("sleep 60"))
     assert local._cgroups.folders
     assert all((folder / workload.id / "cgroup.procs").read_text() for folder in local._cgroups.folders.values())
+
+
+async def test_an_extension_survives_whoever_wrote_it(local: LocalBackend, state: StateFolder) -> None:
+    workload = await local.start(shell("sleep 60", max_seconds=2))
+    extending = (
+        "import asyncio, sys; from pathlib import Path; from tests.contract.conftest import make_values;"
+        "from jupyterhub_aiinfn.backends.local.backend import LocalBackend;"
+        "from jupyterhub_aiinfn.backends.local.state import StateFolder;"
+        "backend = LocalBackend(make_values(), StateFolder(Path(sys.argv[1])));"
+        "asyncio.run(backend.extend(sys.argv[2], 4)); import os; os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", extending, str(state.root), workload.id], check=False, cwd=HERE)
+    await asyncio.sleep(3)
+    assert (await local.workload(workload.id)).phase is Phase.running
+    ended = await until_ended(local, workload.id)
+    assert ended.reason is EndReason.max_age
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"max_seconds": "1e9"}', b'{"max_seconds": -1}'])
+async def test_an_extension_that_makes_no_sense_is_none(
+    local: LocalBackend, state: StateFolder, content: bytes
+) -> None:
+    workload = await local.start(shell("sleep 60", max_seconds=2))
+    (state.workloads / workload.id / "extended").write_bytes(content)
+    assert (await local.workload(workload.id)).ends_at == workload.ends_at
+    assert (await until_ended(local, workload.id, 6)).reason is EndReason.max_age
+
+
+async def test_a_session_cannot_extend_itself(local: LocalBackend, state: StateFolder) -> None:
+    folder = state.workloads
+    workload = await local.start(shell(f"ls -d {folder}; find / -name extended 2>/dev/null | head -1; sleep 60"))
+    await asyncio.sleep(1)
+    assert str(folder) not in (await local.log(workload.id)).replace(f"'{folder}'", "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 
@@ -256,3 +257,94 @@ async def test_the_log_is_bounded_and_survives_any_bytes(backend: Backend) -> No
 async def test_workloads_are_listed_oldest_first(backend: Backend) -> None:
     started = [await backend.start(shell("true")) for _ in range(3)]
     assert [workload.id for workload in await backend.workloads()] == [workload.id for workload in started]
+
+
+async def test_a_longer_life_is_lived(backend: Backend) -> None:
+    workload = await backend.start(shell("sleep 60", max_seconds=2))
+    assert workload.started_at is not None
+    longer = await backend.extend(workload.id, 4)
+    assert longer.ends_at is not None
+    assert round((longer.ends_at - workload.started_at).total_seconds(), 3) == 4
+    assert (await backend.extend(workload.id, 3)).ends_at == longer.ends_at  # never shorter
+    assert (await backend.extend(workload.id, 4)).ends_at == longer.ends_at  # once more is the same
+    ended = await until_ended(backend, workload.id)
+    assert ended.reason is EndReason.max_age
+    assert 3.9 <= (ended.ended_at - workload.started_at).total_seconds() < 7
+
+
+async def test_what_cannot_be_extended_says_so(backend: Backend) -> None:
+    endless = await backend.start(shell("sleep 60"))
+    with pytest.raises(BackendError, match="no longest life"):
+        await backend.extend(endless.id, 5)
+    await backend.stop(endless.id)
+    with pytest.raises(BackendError, match="has ended already"):
+        await backend.extend(endless.id, 5)
+    with pytest.raises(WorkloadNotFound):
+        await backend.extend(new_workload_id(), 5)
+
+
+async def test_a_stop_says_why(backend: Backend) -> None:
+    workload = await backend.start(shell("sleep 60"))
+    ended = await backend.stop(workload.id, "nothing ran in it", reason=EndReason.idle)
+    again = await backend.stop(workload.id, "another word", reason=EndReason.administrator)
+    assert (ended.reason, ended.message) == (EndReason.idle, "nothing ran in it")
+    assert again == ended
+
+
+async def test_usage_is_measured_from_outside(backend: Backend) -> None:
+    busy = await backend.start(shell("i=0; while :; do i=$((i+1)); done", cores=1))
+    quiet = await backend.start(shell("sleep 60"))
+    ended = await backend.start(shell("true"))
+    job = await backend.start(shell("sleep 60", kind=WorkloadKind.job, person=None))
+    await until_ended(backend, ended.id)
+    first = await backend.usage()
+    await asyncio.sleep(2)
+    second = await backend.usage()
+    assert set(second) == {busy.id, quiet.id}, job.id
+    assert second[busy.id].cpu_seconds - first[busy.id].cpu_seconds > 0.3
+    assert second[quiet.id].cpu_seconds - first[quiet.id].cpu_seconds < 0.1
+    assert second[quiet.id].network_bytes == 0
+    assert second[quiet.id].processes >= 2  # the sandbox's first process, and the program
+    assert 0 < second[quiet.id].memory_bytes < 2**28
+
+
+DOWNLOAD = """
+import socket, time
+with socket.create_connection(("127.0.0.1", {port})) as connection:
+    print("up", flush=True)
+    while connection.recv(65536):
+        pass
+print("down", flush=True)
+time.sleep(60)
+"""
+
+
+async def test_traffic_is_counted_where_it_belongs_and_stays_counted(backend: Backend) -> None:
+    async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(20):
+            writer.write(b"x" * 50_000)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1.5)
+        writer.close()
+
+    async with await asyncio.start_server(send, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        program = (sys.executable, "-I", "-c", DOWNLOAD.format(port=port))
+        loading, other = await backend.start(spec(*program)), await backend.start(shell("sleep 60"))
+        await until_logged(backend, loading.id, "up")
+        await asyncio.sleep(1.5)
+        assert 1_000_000 <= (await backend.usage())[loading.id].network_bytes < 1_000_010
+        await until_logged(backend, loading.id, "down")
+        usage = await backend.usage()
+    assert 1_000_000 <= usage[loading.id].network_bytes < 1_000_010  # the kernel counts the handshake as a byte
+    assert usage[other.id].network_bytes == 0
+
+
+async def test_children_that_have_ended_count(backend: Backend) -> None:
+    script = (
+        "for i in 1 2 3; do /bin/sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; done; echo done; sleep 60"
+    )
+    workload = await backend.start(shell(script))
+    await until_logged(backend, workload.id, "done")
+    assert (await backend.usage())[workload.id].cpu_seconds > 0.2

@@ -130,8 +130,8 @@ class ProcessBackend(Backend):
 
     async def _wait(self, workload_id: str) -> None:
         code = await self.processes[workload_id].wait()
-        stopped = self.known[workload_id].reason is EndReason.stopped
-        reason = EndReason.stopped if stopped else EndReason.finished if code == 0 else EndReason.failed
+        asked = self.known[workload_id].reason
+        reason = asked or (EndReason.finished if code == 0 else EndReason.failed)
         changes = {"phase": Phase.ended, "ended_at": datetime.now(UTC), "exit_code": code, "reason": reason}
         await self._note(self.known[workload_id].model_copy(update=changes))
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
+from jupyterhub_aiinfn.api.sessions import Announcement, Announcements
 from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.hub import form
 from jupyterhub_aiinfn.hub.availability import AvailabilityFeed
@@ -36,9 +37,15 @@ profiles:
 ALICE = Person("alice", frozenset({"lab", "other"}))
 
 
-def make_platform(values: Values, folder: Path, devices: Mapping[str, DeviceAvailability] | None = None) -> Platform:
+def make_platform(
+    values: Values,
+    folder: Path,
+    devices: Mapping[str, DeviceAvailability] | None = None,
+    announcements: Sequence[Announcement] = (),
+) -> Platform:
     """The real one, which was sent a snapshot unless nothing is known; nothing is started."""
     feed = AvailabilityFeed("http://127.0.0.1:1/", "none")
+    feed.announce(Announcements(announcements=tuple(announcements)))
     if devices is not None:
         feed.receive(Availability(taken_at=datetime.now(UTC), devices=dict(devices)))
     backend, choices = ProcessBackend(folder, {}), LastChoices(folder / "last-choices.json")
@@ -53,8 +60,12 @@ def cards(total: int, used: int, *, emulated: bool = False, reason: str = "") ->
 def render(tmp_path: Path) -> Callable[..., str]:
     """The form as alice sees it, on one line."""
 
-    def draw(chosen: Mapping[str, str] | None = None, devices: Mapping[str, DeviceAvailability] | None = None) -> str:
-        platform = make_platform(parse_values(VALUES, "test"), tmp_path, devices)
+    def draw(
+        chosen: Mapping[str, str] | None = None,
+        devices: Mapping[str, DeviceAvailability] | None = None,
+        announcements: Sequence[Announcement] = (),
+    ) -> str:
+        platform = make_platform(parse_values(VALUES, "test"), tmp_path, devices, announcements)
         return " ".join(asyncio.run(form.render(platform, ALICE, chosen or {}, "")).split())
 
     return draw
@@ -133,3 +144,31 @@ def test_the_last_choice_is_preselected_if_it_can_be_had(render: Callable[..., s
 )
 def test_durations_are_said_in_words(seconds: int, text: str) -> None:
     assert form.lasting(seconds) == text
+
+
+def announcement(message: str, profile: str | None = None, until: datetime | None = None) -> Announcement:
+    return Announcement(
+        id=1, message=message, profile=profile, author="root", created_at=datetime.now(UTC), until=until
+    )
+
+
+def test_announcements_are_on_the_page_and_on_their_card(render: Callable[..., str]) -> None:
+    now = datetime.now(UTC)
+    said = [
+        announcement("power <b>cut</b> at six"),
+        announcement("cards are slow", "gpu"),
+        announcement("of another site", "nothing"),
+        announcement("is over", until=now - timedelta(seconds=1)),
+        announcement("goes on", until=now + timedelta(hours=1)),
+    ]
+    page = render(None, cards(2, 0), said)
+    everybody, _, rest = page.partition("<fieldset>")
+    assert "<bdi>power &lt;b&gt;cut&lt;/b&gt; at six</bdi>" in everybody
+    assert "goes on" in everybody
+    assert "cards are slow" not in everybody
+    before, _, gpu = rest.partition('id="profile-gpu"')
+    assert "cards are slow" not in before
+    assert "<bdi>cards are slow</bdi>" in gpu
+    assert "of another site" not in page
+    assert "is over" not in page
+    assert "Announcement" not in render(None, cards(2, 0))

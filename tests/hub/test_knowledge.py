@@ -20,6 +20,7 @@ from jupyterhub_aiinfn.hub.sessions import Sessions
 from .process_backend import ProcessBackend
 from .running_hub import free_ports
 
+AVAILABILITY = "event: availability\ndata: "
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -35,7 +36,7 @@ async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
 
 async def test_events_arrive_in_any_pieces() -> None:
     parts = chunks(b": hello\n\nda", b"ta: on", b"e\ndata: two\n", b"\nevent: x\r\ndata:three\r\n\r\n")
-    assert [event async for event in events(parts)] == ["one\ntwo", "three"]
+    assert [event async for event in events(parts)] == [("", "one\ntwo"), ("x", "three")]
 
 
 async def serve(port: int, handler: Handler) -> web.AppRunner:
@@ -60,7 +61,7 @@ async def test_the_stream_is_followed_and_found_again() -> None:
         seen.append(request.headers["Authorization"])
         response = web.StreamResponse()
         await response.prepare(request)
-        await response.write(f"data: {snapshot(len(seen)).model_dump_json()}\n\n".encode())
+        await response.write(f"{AVAILABILITY}{snapshot(len(seen)).model_dump_json()}\n\n".encode())
         await asyncio.sleep(0.3)
         return response
 
@@ -82,8 +83,10 @@ async def test_nonsense_and_errors_are_survived() -> None:
     async def stream(request: web.Request) -> web.StreamResponse:
         nonlocal count
         count += 1
-        answers = [web.Response(status=500), web.Response(text="data: {}\n\n"), web.Response(text="data: \n\n")]
-        return answers[count - 1] if count <= 3 else web.Response(text=f"data: {snapshot(1).model_dump_json()}\n\n")
+        nonsense = [f"{AVAILABILITY}{{}}\n\n", f"{AVAILABILITY}\n\n", "event: announcements\ndata: []\n\n"]
+        answers = [web.Response(status=500), *(web.Response(text=text) for text in nonsense)]
+        good = f"{AVAILABILITY}{snapshot(1).model_dump_json()}\n\n"
+        return answers[count - 1] if count <= len(answers) else web.Response(text=good)
 
     feed = AvailabilityFeed(f"http://127.0.0.1:{port}/stream", "secret")
     runner = await serve(port, stream)

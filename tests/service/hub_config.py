@@ -57,12 +57,14 @@ c.JupyterHub.services = [
     {"name": "prometheus", "api_token": tokens["prometheus"]},
     {"name": "reader", "api_token": tokens["reader"]},
     {"name": "stranger", "api_token": tokens["stranger"]},
+    {"name": "stopper", "api_token": tokens["stopper"]},
 ]
 c.JupyterHub.load_roles = [
     {"name": "user", "scopes": ["self", "access:services!service=aiinfn"]},
     {"name": "server", "scopes": ["users:activity!user", "access:servers!server", "access:services!service=aiinfn"]},
     {"name": "starts", "scopes": ["start:servers", "read:servers"], "services": ["aiinfn"]},
     {"name": "prometheus", "scopes": ["read:metrics", "access:services!service=aiinfn"], "services": ["prometheus"]},
+    {"name": "stopper", "scopes": ["delete:servers", "access:services"], "services": ["stopper"]},
     {"name": "reader", "scopes": ["read:servers", "access:services"], "services": ["reader"]},
 ]
 c.JupyterHub.log_level = os.environ.get("HUB_LOG", "INFO")

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from .folder_backend import FolderBackend
 HERE = Path(__file__).parent
 PREFIX = "/services/aiinfn"
 API = f"{PREFIX}/api/v1"
-SETTINGS = {"session_check": 1.0, "start_retry": 0.3, "heartbeat": 1.0, "hub_timeout": 2.0}
+SETTINGS = {"session_check": 1.0, "start_retry": 0.3, "heartbeat": 1.0, "hub_timeout": 2.0, "look_every": 1.0}
 
 
 def free_ports(count: int) -> list[int]:
@@ -97,9 +97,9 @@ class Platform:
         self.run("hub", [sys.executable, "-m", "jupyterhub", "-f", str(HERE / "hub_config.py")])
         wait_for(lambda: httpx.get(f"{self.url}/hub/health").status_code == 200, 60, "the hub's start")
 
-    def start_service(self, **settings: Any) -> None:
-        """The service."""
-        self.run("service", [sys.executable, str(HERE / "serve.py"), json.dumps(SETTINGS | settings)])
+    def start_service(self, backend: str = "folder", **settings: Any) -> None:
+        """The service, on files that the test writes or on real sandboxes (``local``)."""
+        self.run("service", [sys.executable, str(HERE / "serve.py"), json.dumps(SETTINGS | settings), backend])
         health = f"{self.installation.service_url}{PREFIX}/health"
         wait_for(lambda: httpx.get(health).status_code == 200, 30, "the service's start")
 
@@ -132,6 +132,22 @@ class Platform:
         """A program's request, through the proxy."""
         headers = {"Authorization": f"token {token}"}
         return httpx.get(f"{self.url}{path}", headers=headers, timeout=15, **arguments)
+
+    def post(self, path: str, token: str, **arguments: Any) -> httpx.Response:
+        """A program's change, through the proxy."""
+        headers = {"Authorization": f"token {token}"}
+        return httpx.request(
+            arguments.pop("method", "POST"), f"{self.url}{path}", headers=headers, timeout=15, **arguments
+        )
+
+    def session(self, **changes: Any) -> Workload:
+        """A session of an hour that runs, whether or not the hub knows it."""
+        now = datetime.now(UTC)
+        given = {"profile": "watched", "server_name": "", "started_at": now, "ends_at": now + timedelta(hours=1)}
+        work = self.farm.put(workload("session", **(given | changes)))
+        token = self.installation.state.secret("internal-token")
+        wait_for(lambda: self.get(f"{API}/availability", token).json()["sessions"], 10, "the session's appearance")
+        return work
 
     def build(self, image: str = "quantum") -> Workload:
         """A job that builds an environment, as the hub starts it."""
@@ -207,7 +223,7 @@ def running_platform(root: Path) -> Iterator[Platform]:
     state = StateFolder(root)
     state.prepare()
     public, hub, api, service = free_ports(4)
-    tokens = {name: secrets.token_hex(32) for name in ("prometheus", "reader", "stranger")}
+    tokens = {name: secrets.token_hex(32) for name in ("prometheus", "reader", "stranger", "stopper")}
     (root / "tokens.json").write_text(json.dumps(tokens))
     installation = Installation(
         state=state,

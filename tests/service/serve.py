@@ -7,6 +7,7 @@ import logging
 import sys
 from pathlib import Path
 
+from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.errors import AiinfnError
 from jupyterhub_aiinfn.service.app import make_app
@@ -20,9 +21,11 @@ from folder_backend import FolderBackend
 logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
 logging.getLogger("httpx").setLevel(logging.WARNING)
 installation = Installation.from_environment()
-backend = FolderBackend(installation.state.root / "farm")
+values = load_values(installation.values_file)
+farm = FolderBackend(installation.state.root / "farm")
+backend = LocalBackend(values, installation.state) if sys.argv[2:] == ["local"] else farm
 settings = Settings.from_installation(installation, **json.loads(sys.argv[1]))
 try:
-    serve(make_app(settings, load_values(installation.values_file), backend, backend), installation.service_port)
+    serve(make_app(settings, values, backend, farm), installation.service_port)
 except AiinfnError as error:
     sys.exit(str(error))

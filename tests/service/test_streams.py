@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
+from typing import Any
 
 import httpx
 
@@ -24,10 +25,20 @@ def internal(platform: Platform) -> dict[str, str]:
 
 
 def snapshots(response: httpx.Response) -> Iterator[Availability]:
-    """The events of a stream."""
+    """The snapshots of a stream."""
+    for name, data in events_of(response):
+        if name == "availability":
+            yield Availability.model_validate(data)
+
+
+def events_of(response: httpx.Response) -> Iterator[tuple[str, Any]]:
+    """Names and data of the events of a stream."""
+    name = ""
     for line in response.iter_lines():
-        if line.startswith("data: "):
-            yield Availability.model_validate(json.loads(line.removeprefix("data: ")))
+        if line.startswith("event: "):
+            name = line.removeprefix("event: ")
+        elif line.startswith("data: "):
+            yield name, json.loads(line.removeprefix("data: "))
 
 
 def open_streams(platform: Platform) -> float:
@@ -49,6 +60,19 @@ def test_the_stream_begins_at_once_and_moves_with_the_farm(platform):
         (platform.farm.root / work.id / "workload").unlink()
         first, second = next(events), next(events)
         assert second.taken_at > first.taken_at
+
+
+def test_announcements_come_on_the_stream_at_once(platform):
+    with httpx.stream("GET", f"{platform.url}{STREAM}", headers=internal(platform), timeout=15) as response:
+        events = events_of(response)
+        assert next(events) == ("announcements", {"announcements": []})
+        begun = time.monotonic()
+        made = platform.post(f"{API}/announcements", platform.tokens["stopper"], json={"message": "six o'clock"}).json()
+        told = next(data for name, data in events if name == "announcements")
+        assert [one["message"] for one in told["announcements"]] == ["six o'clock"]
+        assert time.monotonic() - begun < 1
+        platform.post(f"{API}/announcements/{made['id']}", platform.tokens["stopper"], method="DELETE")
+        assert next(data for name, data in events if name == "announcements") == {"announcements": []}
 
 
 def test_a_reader_who_leaves_leaves_nothing_behind(platform):

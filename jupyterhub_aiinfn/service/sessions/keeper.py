@@ -20,6 +20,7 @@ from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Usage, Workload
 from jupyterhub_aiinfn.backends.base import Backend
 from jupyterhub_aiinfn.errors import BackendError, ServiceError
 from jupyterhub_aiinfn.model.activity import FRESH, LONGEST_GAP, Claim, Counters, Course, believe, observe, resume
+from jupyterhub_aiinfn.model.deadlines import Deadlines
 from jupyterhub_aiinfn.model.limits import End, Policy, Stay, Step, StopCause, end_sentence, idle_end, next_step
 from jupyterhub_aiinfn.service.availability.watch import Watch
 from jupyterhub_aiinfn.service.database.tables import StayRow
@@ -27,7 +28,11 @@ from jupyterhub_aiinfn.service.database.tables import StayRow
 from .stays import Stays, moment
 
 log = logging.getLogger("aiinfn.sessions")
-REASONS = {StopCause.idle: EndReason.idle, StopCause.max_age: EndReason.max_age}
+REASONS = {
+    StopCause.idle: EndReason.idle,
+    StopCause.max_age: EndReason.max_age,
+    StopCause.administrator: EndReason.administrator,
+}
 SHORTEST = 0.2
 """Seconds between two looks at least (arbitrary)."""
 
@@ -56,6 +61,7 @@ class Keeper:
     patience: timedelta
     seen: dict[str, Seen] = field(default_factory=dict)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _deadlines: Deadlines = field(default_factory=Deadlines)
     _stopping: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
     async def run(self) -> None:
@@ -85,6 +91,7 @@ class Keeper:
             return 1.0
         usage = await self._usage()
         rows = await self.stays.of_all(works)
+        self._deadlines.keep(work.id for work in works)
         self.seen = {work.id: self.seen.get(work.id, Seen()) for work in works}
         warned: dict[str, int | None] = {}
         pause = self.every
@@ -117,9 +124,11 @@ class Keeper:
 
     def stay(self, work: Workload, row: StayRow) -> Stay:
         """Where a session stands now."""
+        now = datetime.now(UTC)
+        ends_at = work.ends_at and self._deadlines.moment(work.id, work.ends_at, now, boottime())
         return Stay(
-            now=datetime.now(UTC),
-            ends_at=work.ends_at,
+            now=now,
+            ends_at=ends_at,
             idle_for=self.idle_for(work),
             warned_at=moment(row.warned_at),
             keep_until=moment(row.keep_until),
@@ -179,7 +188,7 @@ class Keeper:
     async def _end(self, work: Workload, cause: StopCause, sentence: str) -> None:
         """End a session; its documents are saved meanwhile. What fails is tried again at the next look."""
         try:
-            await self.backend.stop(work.id, sentence, None, REASONS.get(cause, EndReason.stopped))
+            await self.backend.stop(work.id, sentence, None, REASONS[cause])
             log.info("%s of %s was ended (%s)", work.id, work.person, cause)
         except BackendError as error:
             log.warning("%s could not be ended: %s", work.id, error)
