@@ -2,7 +2,7 @@
 import { TranslationBundle } from '@jupyterlab/translation';
 import React from 'react';
 
-import { LabSession } from '../api';
+import { LabSession, LiveFigures } from '../api';
 import {
   IMeter,
   devices,
@@ -119,17 +119,20 @@ export function Resources({ session, trans }: ISection): JSX.Element {
         <Meter key={one.name} {...one} />
       ))}
       {session.live && (
-        <p className="jp-aiinfn-meter-note">
-          {trans.__(
-            '%1 processes, %2 kernels computing',
-            session.live.processes,
-            session.live.running_kernels
-          )}
-        </p>
+        <p className="jp-aiinfn-meter-note">{counts(session.live, trans)}</p>
       )}
       {session.home && <Meter {...home(session.home, trans)} />}
     </Section>
   );
+}
+
+function counts(live: LiveFigures, trans: TranslationBundle): string {
+  const processes = live.processes;
+  const kernels = live.running_kernels;
+  return [
+    trans._n('%1 process', '%1 processes', processes),
+    trans._n('%1 kernel computes', '%1 kernels compute', kernels)
+  ].join(', ');
 }
 
 /** How long it may stay. */

@@ -104,12 +104,15 @@ export function moment(iso: string): string {
       });
 }
 
-/** `1 h 05 min`, `14 min`, and below two minutes with seconds. */
+/** `4 h`, `1 h 05 min`, `14 min`, and below two minutes with seconds. */
 export function duration(seconds: number, trans: TranslationBundle): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes >= 60) {
+    const hours = Math.floor(minutes / 60);
     const rest = String(minutes % 60).padStart(2, '0');
-    return trans.__('%1 h %2 min', Math.floor(minutes / 60), rest);
+    return minutes % 60
+      ? trans.__('%1 h %2 min', hours, rest)
+      : trans.__('%1 h', hours);
   }
   if (minutes >= 2) {
     return trans.__('%1 min', minutes);

@@ -53,6 +53,7 @@ describe('the words', () => {
     [59, '59 s'],
     [119, '1 min 59 s'],
     [840, '14 min'],
+    [3600, '1 h'],
     [3900, '1 h 05 min']
   ])('say %d seconds', (seconds, words) => {
     expect(duration(seconds, trans)).toBe(words);
@@ -95,7 +96,7 @@ describe('the end', () => {
     const since = '2026-11-24T09:30:00Z';
     const limits = { ...LIMITS, idle_since: since };
     expect(idle({ ...SESSION, limits }, NOW, trans)).toBe(
-      'Ends after 2 h 00 min idle; idle for 30 min.'
+      'Ends after 2 h idle; idle for 30 min.'
     );
     expect(idle({ ...SESSION, limits: LIMITS }, NOW, trans)).toContain(
       'in which nothing computes'
