@@ -119,7 +119,10 @@ async function begin(
   });
 }
 
-function activate(
+/** JupyterLab restores its side panels once all plugins are there; a slow server does not hold it up for longer. */
+const LONGEST = 2000;
+
+async function activate(
   app: JupyterFrontEnd,
   manager: IDocumentManager,
   statusBar: IStatusBar | null,
@@ -128,7 +131,7 @@ function activate(
   launcher: ILauncher | null,
   palette: ICommandPalette | null,
   restorer: ILayoutRestorer | null
-): void {
+): Promise<void> {
   const on: ISurroundings = {
     app,
     model: new SessionModel(() =>
@@ -140,9 +143,13 @@ function activate(
   };
   addCommands({ ...on, open: () => on.open() });
   const parts = { statusBar, launcher, palette, restorer };
-  begin(on, registry, parts).catch(error =>
+  const begun = begin(on, registry, parts).catch(error =>
     console.warn('aiinfn: the session panel is not there', error)
   );
+  await Promise.race([
+    begun,
+    new Promise(resolve => setTimeout(resolve, LONGEST))
+  ]);
 }
 
 /** The session in status bar, side panel and launcher; nothing where the platform did not start this server. */

@@ -241,7 +241,7 @@ export function warning(
   }
   const left = secondsUntil(found.ends_at, now) ?? 0;
   const time = duration(left, trans);
-  return trans.__('This session ends in %1. %2', time, found.message);
+  return trans.__('Ends in %1. %2', time, found.message);
 }
 
 /** The next moment of the wall clock `HH:MM` after `now`; null for anything else. */

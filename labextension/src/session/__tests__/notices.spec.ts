@@ -41,7 +41,7 @@ describe('a warning', () => {
     at(0, WARNED);
     at(60, WARNED);
     expect(messages()).toHaveLength(1);
-    expect(messages()[0]).toContain('ends in 9 min. Variables');
+    expect(messages()[0]).toContain('Ends in 9 min. Variables');
     expect(on.alert).toHaveBeenCalledTimes(1);
   });
 

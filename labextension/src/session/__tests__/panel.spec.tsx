@@ -72,7 +72,7 @@ describe('SessionPanel', () => {
   it('warns in a live region, with the button that extends', async () => {
     const { panel, actions } = await shown(WARNED);
     const status = panel.node.querySelector('[role="status"]');
-    expect(status?.textContent).toContain('This session ends in 10 min.');
+    expect(status?.textContent).toContain('Ends in 10 min.');
     expect(status?.textContent).toContain('Variables in memory are lost');
     button(panel, 'Extend by 4 h')?.click();
     expect(actions.extend).toHaveBeenCalledTimes(1);

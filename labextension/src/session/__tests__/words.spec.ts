@@ -87,7 +87,7 @@ describe('the end', () => {
 
   it('is warned of with a countdown and the service’s sentence', () => {
     expect(warning(WARNED, NOW + 60_000, trans)).toBe(
-      'This session ends in 9 min. Variables in memory are lost then; extend it, or save.'
+      'Ends in 9 min. Variables in memory are lost then; extend it, or save.'
     );
     expect(warning(SESSION, NOW, trans)).toBeNull();
   });
