@@ -35,11 +35,12 @@ run: python ## set up what is needed and start the platform on http://127.0.0.1:
 	exec $(BIN)/aiinfn up
 
 .PHONY: check
-check: setup ## ruff, mypy --strict, import-linter, prettier, stylelint, eslint
+check: setup ## ruff, mypy --strict, import-linter, types of the API, prettier, stylelint, eslint
 	$(TOOL) "ruff check" -- $(BIN)/ruff check --quiet .
 	$(TOOL) "ruff format" -- $(BIN)/ruff format --quiet --check .
 	$(TOOL) "mypy --strict" -- $(BIN)/mypy
 	$(TOOL) "import-linter" -- $(BIN)/lint-imports --no-logo
+	$(TOOL) "types of the API" -- $(BIN)/python .ci/api_types.py --check
 	$(TOOL) --in labextension "prettier" -- jlpm prettier:check
 	$(TOOL) --in labextension "stylelint" -- jlpm stylelint:check
 	$(TOOL) --in labextension "eslint" -- jlpm eslint:check
@@ -59,6 +60,10 @@ docs: setup ## the documentation, in docs/_build/html; warnings are errors
 .PHONY: bench
 bench: setup ## side by side with what it replaces; writes bench/results/*.json
 	$(BIN)/python -m bench.run
+
+.PHONY: types
+types: setup ## labextension/src/api.ts from the OpenAPI document of the service
+	$(TOOL) "types of the API" -- $(BIN)/python .ci/api_types.py
 
 .PHONY: format
 format: setup ## let the formatters have their way

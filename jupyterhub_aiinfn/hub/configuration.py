@@ -33,8 +33,9 @@ SERVICE_SCOPES = ("start:servers", "read:servers")
 """What the service does in its own name: start a session whose environment is ready, and see whether it came up.
 Who somebody is, it asks with that person's token."""
 ACCESS_SERVICE = f"access:services!service={SERVICE}"
-SESSION_SCOPES = ("users:activity!user", "access:servers!server", ACCESS_SERVICE)
-"""What a session's own token may do: report activity, be reached, and use the platform service as its person."""
+SESSION_SCOPES = ("users:activity!user", "access:servers!server", "delete:servers!server", ACCESS_SERVICE)
+"""What a session's own token may do: report activity, be reached, end itself (and no other session), and use the
+platform service as its person. It may start nothing: a session that could would outlive its own end."""
 NAMES_PER_PERSON = 50
 """Named servers that may exist, stopped ones included; how many may run is decided by the limits."""
 

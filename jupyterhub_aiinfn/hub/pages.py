@@ -23,7 +23,15 @@ from .platform import Platform
 
 TEMPLATES = Path(__file__).parent / "templates"
 PAGES = (
-    *("page.html", "login.html", "home.html", "spawn.html", "spawn_pending.html", "not_running.html"),
+    *(
+        "page.html",
+        "login.html",
+        "home.html",
+        "spawn.html",
+        "spawn_pending.html",
+        "stop_pending.html",
+        "not_running.html",
+    ),
     *("templates/page.html", "templates/home.html", "templates/not_running.html"),
 )
 EXPECTED = (EndReason.finished, EndReason.stopped)

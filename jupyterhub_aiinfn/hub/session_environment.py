@@ -67,6 +67,8 @@ def description(
         "PROJECT_NAME": project.name or choice.project,
         "IMAGE": grant.image,
         "SIZE": choice.size,
+        "CORES": f"{grant.size.cores:g}",
+        "MEMORY_GIB": f"{grant.size.memory_gib:g}",
         "STARTED_AT": started_at.isoformat(timespec="seconds"),
         "ENDS_AT": ends_at.isoformat(timespec="seconds"),
         "SERVICE_URL": service_url,
@@ -78,5 +80,7 @@ def description(
             "EMULATED": "1" if values.accelerators[choice.accelerator].emulated else "0",
         }
     said |= launch_description(values, choice.launch)
+    if values.site.support:
+        said |= {"SUPPORT": values.site.support}
     variables = {f"AIINFN_{name}": value for name, value in said.items()}
     return variables | {"JUPYTER_PATH": str(kernels), "JUPYTER_RUNTIME_DIR": RUNTIME_FOLDER}

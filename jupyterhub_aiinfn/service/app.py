@@ -41,6 +41,7 @@ from .identity.browser import Browsers
 from .identity.gate import TOKEN
 from .identity.hub import HubApi
 from .identity.tokens import Identities
+from .profiles import routes as profiles
 from .protection import Protection
 from .sessions import routes as sessions
 from .sessions.keeper import Keeper
@@ -58,6 +59,7 @@ FEATURES = (
     index,
     identity,
     sessions,
+    profiles,
     announcements,
     administration,
     availability,

@@ -1,4 +1,4 @@
-"""What the user's Jupyter server loads: it tells the browser which session this is, and has it save before the end."""
+"""What the user's Jupyter server loads: what the session panel shows, the heartbeat, and saving before the end."""
 
 from __future__ import annotations
 
@@ -23,12 +23,15 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from .folder_links import link_folders
     from .handlers import routes
     from .pulling import launch_routes
+    from .reporting import Reporting
     from .stopping import Stopping
 
     if "AIINFN_WORKLOAD" in os.environ:
         link_folders(os.environ, Path.home())
     stopping = Stopping(server_app)
     stopping.install()
-    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
+    reporting = Reporting(server_app, os.environ)
+    server_app.io_loop.add_callback(reporting.start)
+    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping, reporting))
     server_app.web_app.add_handlers(".*$", launch_routes(server_app))
     server_app.log.info("jupyterhub_aiinfn is loaded")

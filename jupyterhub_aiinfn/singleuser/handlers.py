@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from jupyter_server.auth.decorator import authorized
@@ -10,23 +9,9 @@ from jupyter_server.base.handlers import APIHandler
 from jupyter_server.utils import url_path_join
 from tornado import web
 
-from .session import describe
+from .panel import ADDRESSES, AUTH_RESOURCE
+from .reporting import Reporting
 from .stopping import Stopping
-
-AUTH_RESOURCE = "contents"
-"""Jupyter's resource for "may use this server": whoever may read files may know which session this is."""
-
-
-class SessionHandler(APIHandler):
-    """``GET aiinfn/api/session``: profile, project and limits of this session, never a token."""
-
-    auth_resource = AUTH_RESOURCE
-
-    @web.authenticated
-    @authorized
-    def get(self) -> None:
-        """Answer from the environment alone: no network, always fast."""
-        self.finish(describe(os.environ).as_json())
 
 
 class SavingHandler(APIHandler):
@@ -51,9 +36,12 @@ class SavingHandler(APIHandler):
         self.finish()
 
 
-def routes(base_url: str, stopping: Stopping) -> list[tuple[str, Any, dict[str, Any]]]:
+def routes(base_url: str, stopping: Stopping, reporting: Reporting) -> list[tuple[str, Any, dict[str, Any]]]:
     """Our addresses under the server's base address."""
     return [
-        (url_path_join(base_url, "aiinfn", "api", "session"), SessionHandler, {}),
+        *(
+            (url_path_join(base_url, "aiinfn", "api", path), handler, {"reporting": reporting})
+            for path, handler in ADDRESSES.items()
+        ),
         (url_path_join(base_url, "aiinfn", "api", "saving"), SavingHandler, {"stopping": stopping}),
     ]

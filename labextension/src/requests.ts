@@ -2,6 +2,10 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+import { ErrorBody } from './api';
+
+type Settings = ServerConnection.ISettings;
+
 /**
  * The JSON that our server extension answers at `aiinfn/api/<path>`.
  *
@@ -9,7 +13,7 @@ import { ServerConnection } from '@jupyterlab/services';
  */
 export async function get<T>(
   path: string,
-  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+  settings: Settings = ServerConnection.makeSettings()
 ): Promise<T> {
   const response = await request(path, {}, settings);
   return (await response.json()) as T;
@@ -19,23 +23,60 @@ export async function get<T>(
 export async function post(
   path: string,
   body: unknown,
-  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+  settings: Settings = ServerConnection.makeSettings()
 ): Promise<void> {
   await request(path, { method: 'POST', body: JSON.stringify(body) }, settings);
+}
+
+/** Send JSON to `aiinfn/api/<path>` and read the JSON that it answers; rejects as `get` does. */
+export async function send<T>(
+  method: 'POST' | 'PUT',
+  path: string,
+  body: unknown,
+  settings: Settings = ServerConnection.makeSettings()
+): Promise<T> {
+  const init = { method, body: JSON.stringify(body) };
+  return (await (await request(path, init, settings)).json()) as T;
+}
+
+/** Whether the hub says that this server has ended: it then answers in its place. */
+export async function hasEnded(
+  settings: Settings = ServerConnection.makeSettings()
+): Promise<boolean> {
+  try {
+    const url = address('session', settings);
+    const { status } = await ServerConnection.makeRequest(url, {}, settings);
+    return status === 424;
+  } catch {
+    return false;
+  }
+}
+
+function address(path: string, settings: Settings): string {
+  return URLExt.join(settings.baseUrl, 'aiinfn', 'api', path);
 }
 
 async function request(
   path: string,
   init: RequestInit,
-  settings: ServerConnection.ISettings
+  settings: Settings
 ): Promise<Response> {
-  const url = URLExt.join(settings.baseUrl, 'aiinfn', 'api', path);
+  const url = address(path, settings);
   const response = await ServerConnection.makeRequest(url, init, settings);
   if (!response.ok) {
     throw new ServerConnection.ResponseError(
       response,
-      `${url} answered ${response.status}`
+      (await sentence(response)) ?? `${url} answered ${response.status}`
     );
   }
   return response;
+}
+
+/** The sentence of an error of ours; null for others. */
+async function sentence(response: Response): Promise<string | null> {
+  try {
+    return ((await response.json()) as ErrorBody).error.message || null;
+  } catch {
+    return null;
+  }
 }

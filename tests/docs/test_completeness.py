@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -86,3 +87,12 @@ def test_every_image_is_described_and_used_in_a_how_to(generated: ModuleType, do
     for folder in folders:
         assert len((folder / "README.md").read_text().split()) > 20, folder
         assert f"`{folder.name}`" in how_to, folder.name
+
+
+def test_every_setting_of_the_session_panel_is_on_its_page(docs: Path, root: Path) -> None:
+    schema = json.loads((root / "labextension/schema/session.json").read_text())
+    page = (docs / "how-to/session-panel.md").read_text()
+    rows = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
+    assert set(schema["properties"]) == rows
+    bare = [name for name, field in schema["properties"].items() if not field.get("description")]
+    assert not bare

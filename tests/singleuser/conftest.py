@@ -11,9 +11,12 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 import pytest
+
+from .platform_service import WORKLOAD, SmallService
 
 TOKEN = "a-token-of-the-test"
 BASE = "/user/alba%40example/"
@@ -27,6 +30,10 @@ class JupyterServer:
     def saving(self, body: object, token: str | None = TOKEN) -> httpx.Response:
         headers = {"Authorization": f"token {token}"} if token else {}
         return httpx.post(f"{self.url}aiinfn/api/saving", json=body, headers=headers, timeout=10)
+
+    def call(self, method: str, path: str, body: object = None, token: str | None = TOKEN) -> httpx.Response:
+        headers = {"Authorization": f"token {token}"} if token else {}
+        return httpx.request(method, f"{self.url}aiinfn/api/{path}", json=body, headers=headers, timeout=20)
 
     def session(self, *, token: str | None = TOKEN, method: str = "GET") -> httpx.Response:
         headers = {"Authorization": f"token {token}"} if token else {}
@@ -46,8 +53,40 @@ def own_server(tmp_path) -> Iterator[JupyterServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _service() -> Iterator[SmallService]:
+    small = SmallService()
+    yield small
+    small.close()
+
+
+@pytest.fixture
+def service(_service: SmallService) -> SmallService:
+    """What stands in for service and hub over real HTTP, so that it can fail in every way; forgets other tests."""
+    _service.forget()
+    return _service
+
+
+@pytest.fixture(scope="session")
+def session_server(tmp_path_factory: pytest.TempPathFactory, _service: SmallService) -> Iterator[JupyterServer]:
+    """A server that knows a platform service."""
+    with running(tmp_path_factory.mktemp("session"), of_session(_service.url)) as server:
+        yield server
+
+
+def of_session(url: str) -> dict[str, str]:
+    """The variables of a session whose service and hub are there."""
+    return {
+        "AIINFN_SERVICE_URL": f"{url}/services/aiinfn",
+        "AIINFN_WORKLOAD": WORKLOAD,
+        "AIINFN_CORES": "2",
+        "JUPYTERHUB_API_URL": f"{url}/hub/api",
+        "JUPYTERHUB_USER": "alba@example",
+    }
+
+
 @contextlib.contextmanager
-def running(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[JupyterServer]:
+def running(folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Iterator[JupyterServer]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
@@ -55,7 +94,7 @@ def running(folder: Path, variables: Mapping[str, str] | None = None) -> Iterato
     command += ["--ServerApp.jpserver_extensions={'jupyterhub_aiinfn.singleuser': True}"]
     folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     said = {"AIINFN_PROFILE": "quantum", "AIINFN_PROJECT_NAME": "QC @ INFN", "JUPYTERHUB_API_TOKEN": "very-secret"}
-    environment = os.environ | folders | said | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN} | dict(variables or {})
+    environment = os.environ | folders | said | dict(more) | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:

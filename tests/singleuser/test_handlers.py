@@ -6,7 +6,7 @@ from __future__ import annotations
 def test_it_answers_profile_and_project(jupyter_server):
     response = jupyter_server.session()
     assert response.status_code == 200
-    body = response.json()
+    body = response.json()["description"]
     assert (body["under_platform"], body["profile"], body["project_name"]) == (True, "quantum", "QC @ INFN")
 
 

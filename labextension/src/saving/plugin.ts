@@ -17,7 +17,11 @@ import { IDocument, ISessionEvent, isStopping, saveAll } from './model';
 
 const ID = 'jupyterhub-aiinfn:saving';
 
-function open(app: JupyterFrontEnd, manager: IDocumentManager): IDocument[] {
+/** The documents that are open in the main area. */
+export function open(
+  app: JupyterFrontEnd,
+  manager: IDocumentManager
+): IDocument[] {
   return [...app.shell.widgets('main')]
     .map(widget => manager.contextForWidget(widget))
     .filter(context => context !== undefined) as IDocument[];

@@ -3,46 +3,43 @@ import { MessageLoop } from '@lumino/messaging';
 import { Widget } from '@lumino/widgets';
 import { axe, toHaveNoViolations } from 'jest-axe';
 
-import { ISession, SessionModel } from '../model';
-import { SessionStatus, explanation, label } from '../widget';
+import { LabSession } from '../../api';
+import { SessionModel, sessionOf } from '../model';
+import { SessionStatus } from '../widget';
+import { explanation } from '../words';
+import { EMULATED, NOW, SESSION, WARNED } from './example';
 
 expect.extend(toHaveNoViolations);
 
 const trans = nullTranslator.load('jupyterhub_aiinfn');
-
-const SESSION: ISession = {
-  under_platform: true,
-  profile: 'gpu',
-  profile_name: 'GPU',
-  project: 'lhcb',
-  project_name: 'LHCb FlashSim',
-  image: 'python',
-  size: 'small',
-  accelerator: null,
-  accelerator_count: null,
-  emulated: false,
-  started_at: null,
-  ends_at: null
-};
-
-const EMULATED: ISession = {
+const BY_HAND: LabSession = {
   ...SESSION,
-  accelerator: 'a100-1g',
-  accelerator_count: 2,
-  emulated: true
+  description: { ...SESSION.description, under_platform: false }
 };
 
-async function shown(model: SessionModel): Promise<SessionStatus> {
-  const status = new SessionStatus(model, trans);
+function made(session: LabSession, open = jest.fn()) {
+  const model = new SessionModel(
+    async () => session,
+    () => NOW
+  );
+  const status = new SessionStatus(model, trans, open);
   Widget.attach(status, document.body);
-  await status.renderPromise;
-  return status;
+  return { model, status };
 }
 
 async function rendered(status: SessionStatus): Promise<void> {
   MessageLoop.flush();
   await status.renderPromise;
 }
+
+describe('sessionOf', () => {
+  it('knows the event of our server and no other', () => {
+    const schema_id = 'urn:jupyterhub-aiinfn:panel';
+    expect(sessionOf({ schema_id, session: SESSION })).toBe(SESSION);
+    expect(sessionOf({ schema_id: 'urn:other', session: SESSION })).toBeNull();
+    expect(sessionOf({ schema_id })).toBeNull();
+  });
+});
 
 describe('SessionModel', () => {
   it('shows nothing before the server answered', () => {
@@ -59,10 +56,7 @@ describe('SessionModel', () => {
   });
 
   it('stays invisible where the platform did not start the server', async () => {
-    const model = new SessionModel(async () => ({
-      ...SESSION,
-      under_platform: false
-    }));
+    const model = new SessionModel(async () => BY_HAND);
     await model.refresh();
     expect(model.visible).toBe(false);
   });
@@ -90,37 +84,47 @@ describe('SessionModel', () => {
     model.wanted = false;
     expect(model.visible).toBe(false);
   });
-});
 
-describe('the words', () => {
-  it('name profile and project', () => {
-    expect(label(SESSION, trans)).toBe('GPU · LHCb FlashSim');
-  });
-
-  it('leave out an absent project', () => {
-    expect(label({ ...SESSION, project_name: null }, trans)).toBe('GPU');
-  });
-
-  it('say EMULATED next to the accelerator', () => {
-    expect(label(EMULATED, trans)).toContain('EMULATED');
-    expect(explanation(EMULATED, trans)).toContain(
-      '2 × a100-1g (EMULATED: no real device)'
+  it('counts by the clock of the server, whatever the browser says', () => {
+    const model = new SessionModel(
+      async () => SESSION,
+      () => NOW - 3_600_000
     );
+    model.take(SESSION);
+    expect(model.now()).toBe(NOW);
   });
 
-  it('keep an end that is no date as it is', () => {
-    const text = explanation({ ...SESSION, ends_at: 'soon' }, trans);
-    expect(text).toContain('Ends at the latest: soon');
+  it('asks again only when nothing was heard for a minute', async () => {
+    let clock = NOW;
+    const load = jest.fn(async () => SESSION);
+    const model = new SessionModel(load, () => clock);
+    model.take(SESSION);
+    await model.refreshStale();
+    expect(load).not.toHaveBeenCalled();
+    clock += 61_000;
+    await model.refreshStale();
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('keeps the reason of a refusal until the next wish', async () => {
+    const model = new SessionModel(async () => SESSION);
+    model.take(SESSION);
+    const refused = async () => {
+      throw new Error('it was extended twice already');
+    };
+    expect(await model.ask(refused)).toBe(false);
+    expect(model.refusal).toBe('it was extended twice already');
+    expect(model.busy).toBe(false);
+    expect(model.session).toBe(SESSION);
+    expect(await model.ask(async () => WARNED)).toBe(true);
+    expect(model.refusal).toBe('');
+    expect(model.session).toBe(WARNED);
   });
 });
 
 describe('SessionStatus', () => {
   it('renders nothing outside the platform', async () => {
-    const model = new SessionModel(async () => ({
-      ...SESSION,
-      under_platform: false
-    }));
-    const status = await shown(model);
+    const { model, status } = made(BY_HAND);
     await model.refresh();
     await rendered(status);
     expect(status.node.textContent).toBe('');
@@ -128,14 +132,25 @@ describe('SessionStatus', () => {
   });
 
   it('shows the short text, explains it in full, and axe finds nothing', async () => {
-    const model = new SessionModel(async () => EMULATED);
-    const status = await shown(model);
+    const { model, status } = made(EMULATED);
     await model.refresh();
     await rendered(status);
-    const item = status.node.querySelector('[role="note"]');
+    const item = status.node.querySelector('button');
     expect(item?.textContent).toBe('GPU · LHCb FlashSim · EMULATED');
     expect(item?.getAttribute('title')).toBe(explanation(EMULATED, trans));
     expect(await axe(status.node)).toHaveNoViolations();
+    status.dispose();
+  });
+
+  it('opens the panel, and says how little is left', async () => {
+    const open = jest.fn();
+    const { model, status } = made(WARNED, open);
+    await model.refresh();
+    await rendered(status);
+    const item = status.node.querySelector('button');
+    expect(item?.textContent).toContain('10 min left');
+    item?.click();
+    expect(open).toHaveBeenCalledTimes(1);
     status.dispose();
   });
 });

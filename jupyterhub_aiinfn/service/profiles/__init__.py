@@ -1,0 +1,1 @@
+"""Which profiles a person may start now."""

@@ -1,0 +1,49 @@
+/** The way out of a session: documents are saved, the hub ends it, and the browser goes on to a page of the hub. */
+import { IDocument, saveAll } from '../saving/model';
+
+/** What leaving needs from JupyterLab, the server and the browser. */
+export interface ILeaving {
+  documents: () => Iterable<IDocument>;
+  /** Have the hub end this session; rejects with a sentence. */
+  stop: () => Promise<unknown>;
+  /** Whether the session has ended. */
+  hasEnded: () => Promise<boolean>;
+  /** Open another page in place of JupyterLab. */
+  goTo: (address: string) => void;
+  pause: (milliseconds: number) => Promise<void>;
+}
+
+/** JupyterLab writes its workspace (which tabs are open) three quarters of a second after a change. */
+const WORKSPACE_SETTLES = 1000;
+const PAUSE = 500;
+const LONGEST = 30_000;
+
+/** Raised when documents could not be saved: then nothing was stopped. */
+export class NotSaved extends Error {
+  constructor(readonly paths: string[]) {
+    super(paths.join(', '));
+  }
+}
+
+/**
+ * Save, stop and go on to `address` once the session has ended (or takes too long to say so).
+ *
+ * Rejects with `NotSaved`, or with the sentence of whoever refused; the session then goes on.
+ */
+export async function leave(on: ILeaving, address: string): Promise<void> {
+  const [{ failed }] = await Promise.all([
+    saveAll(on.documents()),
+    on.pause(WORKSPACE_SETTLES)
+  ]);
+  if (failed.length) {
+    throw new NotSaved(failed);
+  }
+  await on.stop();
+  for (let waited = 0; waited < LONGEST; waited += PAUSE) {
+    if (await on.hasEnded()) {
+      break;
+    }
+    await on.pause(PAUSE);
+  }
+  on.goTo(address);
+}
