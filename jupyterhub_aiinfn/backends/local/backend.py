@@ -19,11 +19,13 @@ from jupyterhub_aiinfn.api.availability import Availability
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
+from jupyterhub_aiinfn.model.rescue import rescue_environment, rescue_reason
 from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
 from .devices import DeviceCount, count_devices, describe, device_files, free_devices
 from .enforcement import Enforcement, describe_enforcement, sandbox_works
+from .home_probe import probe_home
 from .homes import prepare_home
 from .interpreters import command_trees
 from .launching import Plan, launch
@@ -341,7 +343,11 @@ class LocalBackend(Backend):
     def _environment(self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]) -> dict[str, str]:
         if occupant is None:
             return job_environment(spec, self.records.path(spec.id) / "progress")
-        return session_environment(spec, occupant, devices)
+        variables = session_environment(spec, occupant, devices)
+        if spec.kind is not WorkloadKind.session:
+            return variables
+        reason = rescue_reason(probe_home(occupant.home, occupant.uid))
+        return variables | (rescue_environment(reason, occupant.inner_home, variables) if reason else {})
 
     def _command(
         self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...]

@@ -29,7 +29,8 @@ def prepare_home(home: Path, uid: int) -> None:
             f"the administrator gives it back with: chown -R {uid}:{uid} {home}"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
-        home.chmod(0o700)
+        with contextlib.suppress(OSError):  # full or read-only: the session that cleans it up must start all the same
+            home.chmod(0o700)
 
 
 def make_home(home: Path, uid: int) -> None:
