@@ -95,9 +95,10 @@ def fill(folder: Path, uid: int, name: str = "big.bin") -> int:
     """Write one file until nothing can be written any more, as the person; how many bytes it has."""
     program = (
         "import os, sys\n"
-        "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
         "file = os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)\n"
-        "for size in (1 << 20, 1 << 12, 1):\n"
+        "os.fchown(file, *[int(sys.argv[2])] * 2)\n"
+        "os.setgroups([]); os.setresgid(*[int(sys.argv[2])] * 3); os.setresuid(*[int(sys.argv[2])] * 3)\n"
+        "for size in (1 << 20, 1 << 12):\n"
         "    try:\n"
         "        while True: os.write(file, os.urandom(size)); os.fsync(file)\n"
         "    except OSError: pass\n"

@@ -25,6 +25,7 @@ AFTER = 0.3
 MOST_REFUSALS = 20
 FULL = (errno.ENOSPC, errno.EDQUOT)
 Names = tuple[bytes, ...]
+CLOSED = "it is closed, and what is in it is not counted; it will be deleted all the same, if it is yours"
 
 
 class Work:
@@ -119,8 +120,10 @@ class Removal(Walk):
         """Something stays."""
         if isinstance(error, FileNotFoundError):
             return
-        names = (*self.above_top, *folder.names, *([name] if name else []))
-        self.work.refuse(names, why(error, owner_of(self.top, (*folder.names, *([name] if name else [])))))
+        names = (*folder.names, *([name] if name else []))
+        closed = not self.work.delete and isinstance(error, PermissionError)
+        sentence = CLOSED if closed else why(error, owner_of(self.top, names))
+        self.work.refuse((*self.above_top, *names), sentence)
 
 
 def remove_file(name: bytes, status: os.stat_result, above: int) -> None:
@@ -274,7 +277,7 @@ def take_folder(above: int, names: Names, work: Work) -> None:
         descriptor = open_folder(names[-1], above, mount_of(above))
     except PermissionError:
         if not work.delete:
-            return
+            return work.refuse(names, CLOSED)
         unlock(names[-1], above)
         descriptor = open_folder(names[-1], above, mount_of(above))
     try:

@@ -14,14 +14,15 @@ def identifier(names: tuple[bytes, ...]) -> str:
     return base64.urlsafe_b64encode(b"/".join(names)).decode()
 
 
-def names_of(identifier: str) -> tuple[bytes, ...]:
+def names_of(said: str) -> tuple[bytes, ...]:
     """The path that :func:`identifier` made; :class:`ValueError` for what could lead out of the home, or to itself."""
     try:
-        path = base64.b64decode(identifier, altchars=b"-_", validate=True)
+        path = base64.b64decode(said, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError("this is not the identifier of a file of the list") from error
     names = tuple(path.split(b"/"))
-    if len(path) > LONGEST or b"\0" in path or any(name in (b"", b".", b"..") for name in names):
+    odd = len(path) > LONGEST or b"\0" in path or identifier(names) != said
+    if odd or any(name in (b"", b".", b"..") for name in names):
         raise ValueError("this is not the path of a file in the home")
     return names
 
@@ -32,11 +33,8 @@ def text(names: tuple[bytes, ...]) -> str:
 
 
 def printable(name: bytes) -> str:
-    """One name; a backslash in it is doubled when something else had to be written with one."""
-    decoded = name.decode("utf-8", "surrogateescape")
-    if decoded.isprintable():
-        return decoded
-    return "".join(shown(character) for character in decoded)
+    """One name; a backslash in it is doubled, so that no two names look the same."""
+    return "".join(map(shown, name.decode("utf-8", "surrogateescape")))
 
 
 def shown(character: str) -> str:

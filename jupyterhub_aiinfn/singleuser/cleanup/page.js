@@ -183,6 +183,7 @@ const ask = async () => {
     const folders = found.folders ? ` and ${number(found.folders, "folder", "folders")}` : "";
     put("sure-count", `${files(found.files)}${folders} with ${bytes(found.bytes)} will be deleted.`);
     put("yes", `Delete ${files(found.files)}`);
+    find("sure-list").append(...found.refusals.map((one) => element("li", `${one.path}: ${one.why}`)));
     find("doing-bar").max = found.files + found.folders || 1;
     find("yes").disabled = false;
   } catch (error) {

@@ -1,7 +1,7 @@
 """Tries whether a home can be written: in the session by its server, and before it by the platform as a program.
 
-``python -I -S -c … <home> <uid>`` opens the home, becomes that person for good when it is root, tries, and
-prints one JSON object. Nothing in the home is followed or written with other rights than the person's. Standard library only.
+``python -I -S -c … <home> <uid>`` opens the home, becomes that person for good when it is root, tries, and prints one
+JSON object. Nothing in the home is followed or written with other rights than the person's. Standard library only.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import secrets
 import stat
 import sys
 
-BYTES = 1024 * 1024
-STATE = (".jupyter", ".local/share/jupyter", ".ipython", ".cache")
+from jupyterhub_aiinfn.model.rescue import NEEDED_BYTES, STATE
+
 CHUNK = 65536
 
 
@@ -38,7 +38,7 @@ def write(home: int, name: str) -> tuple[str, int]:
     except OSError as error:
         return "open", error.errno or 0
     try:
-        for _ in range(BYTES // CHUNK):
+        for _ in range(NEEDED_BYTES // CHUNK):
             if os.write(file, b"\1" * CHUNK) < CHUNK:  # what is missing fails at the next call
                 os.write(file, b"\1" * CHUNK)
     except OSError as error:

@@ -1,7 +1,7 @@
 """Measures a home: a program of its own, so that the person's server goes on answering meanwhile.
 
-``python -I -m jupyterhub_aiinfn.singleuser.cleanup.scanning <home>`` prints one JSON object a line, the figures so
-far, and a last one with ``"done": true``. What it needs does not grow with the number of files: it keeps the largest only.
+``python -I -m jupyterhub_aiinfn.singleuser.cleanup.scanning <home>`` prints one JSON object a line: the figures
+so far, and a last one with ``"done": true``. It keeps the largest only, so what it needs does not grow with the home.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ FIRST_AFTER, AFTER = 0.2, 0.6
 MOST_LINKS = 200_000
 """Files with several names that are remembered, so that they count once; beyond, each name counts."""
 MOST_NOTES = 20
+DEEPEST_ON_THE_WAY = 6
+"""Folders that are not yet counted to their end are listed down to this depth."""
 MOSTLY = 0.9
 """A folder of which one folder inside makes up this much is left out: the inner one says more."""
 
@@ -177,8 +179,9 @@ class Scan(Walk):
         files = 0
         while on_the_way is not None and on_the_way.parent is not None:
             size, files, newest = size + on_the_way.bytes, files + on_the_way.files, max(newest, on_the_way.newest)
-            row = self.row(on_the_way.names, int(size), newest, on_the_way.owner, files)
-            self.keep(self.largest_folders, int(size), row)
+            if on_the_way.depth <= DEEPEST_ON_THE_WAY:
+                row = self.row(on_the_way.names, int(size), newest, on_the_way.owner, files)
+                self.keep(self.largest_folders, int(size), row)
             on_the_way = on_the_way.parent
         self.print(done=False)
         self.largest_folders = before

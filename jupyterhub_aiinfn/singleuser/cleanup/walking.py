@@ -28,11 +28,12 @@ class Changed(OSError):
 class Folder:
     """A folder on the way down. ``names`` are its path from the top; ``left`` the folders in it still to be walked."""
 
-    __slots__ = ("bytes", "files", "identity", "largest", "left", "name", "newest", "owner", "parent")
+    __slots__ = ("bytes", "depth", "files", "identity", "largest", "left", "name", "newest", "owner", "parent")
 
     def __init__(self, name: bytes, parent: Folder | None, status: os.stat_result) -> None:
         self.name = name
         self.parent = parent
+        self.depth: int = parent.depth + 1 if parent is not None else 0
         self.identity = (status.st_dev, status.st_ino)
         self.owner = status.st_uid
         self.left: list[bytes] = []
