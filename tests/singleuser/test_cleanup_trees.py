@@ -64,6 +64,10 @@ def delete(home: Path, *paths: bytes, known: tuple[str, ...] = (), uid: int | No
     return done
 
 
+def is_empty(folder: Path) -> bool:
+    return not list(folder.iterdir())
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     folder = tmp_path / "home"
@@ -90,7 +94,7 @@ def test_any_name_is_listed_shown_safely_and_deleted(home: Path, name: bytes) ->
     assert names_of(row["id"]) == (name,)
     assert row["path"].isprintable()
     assert delete(home, name)["files"] == 1
-    assert os.listdir(home) == ["stays"]
+    assert [file.name for file in home.iterdir()] == ["stays"]
 
 
 def test_two_names_that_look_alike_are_told_apart() -> None:
@@ -127,7 +131,7 @@ def test_links_are_not_followed(home: Path, tmp_path: Path) -> None:
     assert found["bytes"] < 50_000
     assert delete(home, b"a", b"top")["refused"] == 0
     assert (outside / "precious").exists()
-    assert os.listdir(home) == []
+    assert is_empty(home)
 
 
 def test_a_chosen_path_through_a_link_leads_nowhere(home: Path, tmp_path: Path) -> None:
@@ -188,7 +192,7 @@ def test_a_file_with_many_names_counts_once_and_frees_room_with_the_last(home: P
 
 def test_thousands_of_folders_inside_one_another(home: Path) -> None:
     descriptor = os.open(home, os.O_RDONLY)
-    for _ in range(3000):
+    for _ in range(1500):
         os.mkdir(b"deep", dir_fd=descriptor)
         inner = os.open(b"deep", os.O_RDONLY, dir_fd=descriptor)
         os.close(descriptor)
@@ -196,13 +200,13 @@ def test_thousands_of_folders_inside_one_another(home: Path) -> None:
     os.close(os.open(b"file", os.O_CREAT | os.O_WRONLY, dir_fd=descriptor))
     os.close(descriptor)
     found = scan(home)
-    assert (found["files"], found["folders"]) == (1, 3000)
-    assert delete(home, b"deep")["folders"] == 3000
-    assert os.listdir(home) == []
+    assert (found["files"], found["folders"]) == (1, 1500)
+    assert delete(home, b"deep")["folders"] == 1500
+    assert is_empty(home)
 
 
 def test_files_that_vanish_meanwhile_are_passed_over(home: Path) -> None:
-    for number in range(200):
+    for number in range(100):
         (home / f"d{number}").mkdir()
         for name in range(20):
             (home / f"d{number}" / f"f{name}").touch()
@@ -211,7 +215,7 @@ def test_files_that_vanish_meanwhile_are_passed_over(home: Path) -> None:
     found = scan(home)
     rest.join()
     assert found["done"]
-    assert found["files"] <= 4000
+    assert found["files"] <= 2000
     assert scan(home)["files"] == 20 * len(list(home.iterdir()))
 
 
@@ -271,7 +275,7 @@ def test_a_closed_folder_of_ones_own_is_opened_and_deleted(open_home: Path) -> N
         (folder / "inner").chmod(mode)
         folder.chmod(mode)
     assert delete(open_home, b"m500", b"m0", b"m600", uid=UID)["refused"] == 0
-    assert os.listdir(open_home) == []
+    assert is_empty(open_home)
 
 
 @pytest.mark.root
@@ -285,7 +289,7 @@ def test_what_belongs_to_others_is_listed_and_why_it_stays_is_said(open_home: Pa
     assert found["foreign"]["count"] == 2
     assert found["largest_files"][0]["owner"] == 0
     done = delete(open_home, b"theirs", b"mine", uid=UID)
-    assert os.listdir(open_home) == ["theirs"]
+    assert [file.name for file in open_home.iterdir()] == ["theirs"]
     assert (open_home / "theirs" / "f").exists()
     assert "belongs to another user (user id 0)" in done["refusals"][0]["why"]
 
@@ -325,7 +329,7 @@ def test_a_file_system_that_refuses_every_write_is_cleaned_up(open_home: Path, k
             filesystems.fill(open_home, UID)
         assert scan(open_home, uid=UID)["done"]
         assert delete(open_home, b"many" if kind == "inodes" else b"big.bin", uid=UID)["refused"] == 0
-        assert os.listdir(open_home) == []
+        assert is_empty(open_home)
         filesystems.run("sync")
         (open_home / "again").write_bytes(b"x" * 1_000_000)
 
@@ -349,9 +353,9 @@ def test_the_memory_of_a_scan_does_not_grow_with_the_home(home: Path) -> None:
         return int(done.stdout.splitlines()[-1])
 
     before = peak()
-    for folder in range(200):
+    for folder in range(100):
         (home / f"d{folder}").mkdir()
-        for name in range(150):
+        for name in range(100):
             os.close(os.open(home / f"d{folder}" / f"f{name}", os.O_CREAT))
-    assert scan(home)["files"] == 30_000
+    assert scan(home)["files"] == 10_000
     assert peak() < before + 4096  # KiB
