@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import figures, spawn_local, spawn_page, up_warm
+from . import cleanup_scan, figures, spawn_local, spawn_page, up_warm
 
 BENCHMARKS: dict[str, Callable[[], list[figures.Figure]]] = {
+    "cleanup-scan": cleanup_scan.run,
     "spawn-local": spawn_local.run,
     "spawn-page": spawn_page.run,
     "up-warm": up_warm.run,

@@ -68,11 +68,9 @@ def test_a_person_fills_the_home_and_works_on(person: MakePerson, platform: Runn
 
 def dark_theme(carol: Person) -> None:
     """Choose something that must be there afterwards."""
-    carol.page.get_by_role("menuitem", name="Settings").click()
-    carol.page.get_by_role("menuitem", name="Theme").hover()
-    carol.page.get_by_role("menuitemcheckbox", name="JupyterLab Dark", exact=True).or_(
-        carol.page.get_by_role("menuitem", name="JupyterLab Dark", exact=True)
-    ).first.click()
+    carol.page.get_by_role("menuitem", name="Settings", exact=True).click()
+    for label in ("Theme", "JupyterLab Dark"):
+        carol.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{label}$")).click()
     expect(carol.page.locator("body[data-jp-theme-light=false]")).to_be_visible()
 
 

@@ -290,7 +290,7 @@ def take_folder(above: int, names: Names, work: Work) -> None:
 
 def main(home: str, verb: str) -> None:
     """The program."""
-    os.nice(5)
+    os.nice(2)
     wanted = json.load(sys.stdin)
     top = os.open(home, FOLDER)
     work = Work(delete=verb == "delete")

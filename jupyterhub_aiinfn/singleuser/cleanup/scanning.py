@@ -216,7 +216,7 @@ def rows(heap: list[Row]) -> list[dict[str, Any]]:
 
 def main(home: str) -> None:
     """The program."""
-    os.nice(10)
+    os.nice(2)
     top = os.open(home, FOLDER)
     scan = Scan(top)
     with contextlib.suppress(BrokenPipeError):  # nobody listens any more
