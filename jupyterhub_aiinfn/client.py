@@ -15,6 +15,7 @@ from .api.base import ErrorBody, Message
 from .api.environments import Environment
 from .api.people import Health, Me
 from .api.sessions import Sessions
+from .api.storage import StorageReport
 from .errors import ServiceError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Client:
         self._client = httpx.Client(base_url=base, headers=headers, timeout=timeout, trust_env=False)
 
     @classmethod
-    def from_environment(cls, variables: Mapping[str, str] | None = None) -> Client:
+    def from_environment(cls, variables: Mapping[str, str] | None = None, *, timeout: float = 10.0) -> Client:
         """The client of this session, from ``AIINFN_SERVICE_URL`` and the session's own token."""
         found = os.environ if variables is None else variables
         missing = [name for name in ("AIINFN_SERVICE_URL", "JUPYTERHUB_API_TOKEN") if not found.get(name)]
@@ -50,7 +51,7 @@ class Client:
                 status=0,
                 reason="no-session",
             )
-        return cls(found["AIINFN_SERVICE_URL"], found["JUPYTERHUB_API_TOKEN"])
+        return cls(found["AIINFN_SERVICE_URL"], found["JUPYTERHUB_API_TOKEN"], timeout=timeout)
 
     def me(self) -> Me:
         """Who the token belongs to, and from which session the request comes."""
@@ -67,6 +68,10 @@ class Client:
     def environment(self, image: str) -> Environment:
         """Whether sessions of an image can start."""
         return self._get(f"/api/v1/environments/{quote(image, safe='')}", Environment)
+
+    def storage(self, *, everybody: bool = False) -> StorageReport:
+        """How full the owner's folders are; with ``everybody`` all folders, for tokens that may read all servers."""
+        return self._get("/api/v1/storage", StorageReport, {"all": "true"} if everybody else {})
 
     def health(self) -> Health:
         """Whether the service works."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.storage import FolderKind, StorageUse
 from jupyterhub_aiinfn.api.workloads import JobClass, Progress, Workload, WorkloadKind
 
 
@@ -35,6 +36,12 @@ class WorkloadSpec:
     profile: str | None = None
     size: str | None = None
     image: str | None = None
+    folders: tuple[str, ...] = ()
+    """Keys of projects whose folders it reads and writes."""
+    public: bool = False
+    """Whether it has the public folder."""
+    writes_public: bool = False
+    """Whether it may write there."""
     accelerator: str | None = None
     accelerator_count: int = 0
     max_seconds: int | None = None
@@ -108,6 +115,25 @@ class Backend(ABC):
         missing = sorted(getattr(Backend, "__abstractmethods__", frozenset()) - set(dir_defined(cls)))
         if missing:
             raise TypeError(f"{cls.__name__} lacks the verbs {', '.join(missing)}")
+
+
+class Storage(ABC):
+    """Where homes, project folders and the public folder are. All verbs block: call them in a thread."""
+
+    @abstractmethod
+    def use(self, kind: FolderKind, key: str) -> StorageUse | None:
+        """Use and limit of one folder now; None when it is not made yet. Raises ``BackendError``."""
+
+    @abstractmethod
+    def keys(self, kind: FolderKind) -> list[str]:
+        """The folders of that kind that are made, by login name or key of the project, sorted."""
+
+    @abstractmethod
+    def repair(self) -> None:
+        """Give the members of each project, and readers of the public folder, the rights that they should have.
+
+        Files that were moved in keep the rights of the place from which they came, until this was called.
+        """
 
 
 def dir_defined(cls: type) -> list[str]:

@@ -18,6 +18,7 @@ COMMANDS = {
     "down": ("jupyterhub_aiinfn.cli.platform:down", "Stop the platform on this machine."),
     "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
+    "storage": ("jupyterhub_aiinfn.cli.storage:storage", "Say how full homes and shared folders are."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
 }

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec, new_workload_id
 from jupyterhub_aiinfn.model.entitlement import Offer, decide, offers
+from jupyterhub_aiinfn.model.folders import Folders, folders_of
 from jupyterhub_aiinfn.model.requests import DeviceCount, Grant, Person, Situation
 from jupyterhub_aiinfn.model.tickets import StartTicket, sign_ticket
 from jupyterhub_aiinfn.values import Values
@@ -75,6 +77,11 @@ class Platform:
             devices=devices(self.feed.snapshot()),
             starting=self.sessions.starting(),
         )
+
+    def folders(self, person: Person) -> Folders:
+        """The shared folders that a session of the person has when it starts now."""
+        today = datetime.now(UTC).astimezone(ZoneInfo(self.values.site.timezone)).date()
+        return folders_of(self.values, person, today)
 
     def offers(self, person: Person, server_name: str) -> list[Offer]:
         """What to show on the page.

@@ -191,6 +191,7 @@ class LocalSpawner(GrantedSpawner):
 
     def _spec(self, grant: Grant) -> WorkloadSpec:
         choice = grant.choice
+        folders = self.platform.folders(self.person())
         return WorkloadSpec(
             id=self.workload_id,
             kind=WorkloadKind.session,
@@ -204,6 +205,9 @@ class LocalSpawner(GrantedSpawner):
             profile=choice.profile,
             size=choice.size,
             image=grant.image,
+            folders=folders.projects,
+            public=folders.public,
+            writes_public=folders.writes_public,
             accelerator=choice.accelerator,
             accelerator_count=choice.count,
             max_seconds=grant.max_seconds,

@@ -37,7 +37,8 @@ def run(installation: Installation, **changes: float) -> None:
     environments = Environments(values, installation.values_file, installation.cache)
     backend = LocalBackend(values, installation.state, images=environments.readiness)
     settings = Settings.from_installation(installation, **changes)
-    serve(make_app(settings, values, backend, environments, fetch_settings), installation.service_port)
+    app = make_app(settings, values, backend, environments, fetch_settings, backend.storage)
+    serve(app, installation.service_port)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 
 from jupyterhub_aiinfn import __version__
 from jupyterhub_aiinfn.api.base import ErrorBody
-from jupyterhub_aiinfn.backends.base import Backend
+from jupyterhub_aiinfn.backends.base import Backend, Storage
 from jupyterhub_aiinfn.values import Values, values_hash
 
 from . import index, problems
@@ -38,6 +38,8 @@ from .identity.tokens import Identities
 from .protection import Protection
 from .sessions import routes as sessions
 from .settings import API, PREFIX, Settings
+from .storage import routes as storage_routes
+from .storage.keeping import keep_rights
 
 log = logging.getLogger("aiinfn.service")
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -53,9 +55,10 @@ def make_app(
     backend: Backend,
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]] = dict,
+    storage: Storage | None = None,
 ) -> FastAPI:
     """The service as an ASGI application; :class:`~jupyterhub_aiinfn.errors.StateError` for an unusable database."""
-    context = make_context(settings, values, backend, cache, build_settings)
+    context = make_context(settings, values, backend, cache, build_settings, storage)
     app = FastAPI(
         title="AI_INFN platform service",
         version=__version__,
@@ -67,7 +70,7 @@ def make_app(
         responses=ERRORS,
     )
     app.state.context = context
-    for feature in (index, identity, sessions, availability, environments, starts):
+    for feature in (index, identity, sessions, availability, environments, starts, storage_routes):
         app.include_router(feature.router, dependencies=[Security(TOKEN)])
     app.include_router(health.router)
     app.mount(f"{PREFIX}/static", StaticFiles(directory=Path(__file__).parent / "static"), name="static")
@@ -82,6 +85,7 @@ def make_context(
     backend: Backend,
     cache: EnvironmentCache,
     build_settings: Callable[[], Mapping[str, str]],
+    storage: Storage | None = None,
 ) -> Context:
     """Make the parts and connect them."""
     database = Database(settings.database)
@@ -109,6 +113,7 @@ def make_context(
         waiters=waiters,
         starter=starter,
         metrics=Metrics(),
+        storage=storage,
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
     return context
@@ -118,6 +123,7 @@ def make_context(
 async def running(context: Context) -> AsyncIterator[None]:
     """What runs beside the requests, from start to stop."""
     beside = {"watch": context.watch.run, "starts": context.starter.run, "hub": lambda: probe(context.hub)}
+    beside["rights"] = lambda: keep_rights(context.storage)
     tasks = [asyncio.create_task(forever(name, run), name=name) for name, run in beside.items()]
     try:
         yield

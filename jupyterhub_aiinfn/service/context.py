@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 if TYPE_CHECKING:
-    from jupyterhub_aiinfn.backends.base import Backend
+    from jupyterhub_aiinfn.backends.base import Backend, Storage
     from jupyterhub_aiinfn.values import Values
 
     from .availability.streams import Streams
@@ -44,6 +44,8 @@ class Context:
     waiters: Waiters
     starter: Starter
     metrics: Metrics
+    storage: Storage | None = None
+    """Where homes and shared folders are; None for a backend that does not say how full they are."""
 
     @property
     def origin(self) -> str:

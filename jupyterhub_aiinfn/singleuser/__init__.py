@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,9 +18,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
     from .cleanup import extension as cleanup
+    from .folder_links import link_folders
     from .handlers import routes
     from .stopping import Stopping
 
+    if "AIINFN_WORKLOAD" in os.environ:
+        link_folders(os.environ, Path.home())
     stopping = Stopping(server_app)
     stopping.install()
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))

@@ -73,6 +73,7 @@ IDENTIFIER, GROUP = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", r"^[A-Za-z0-9][A-Za
 USER, LINE, FRACTION = r"^[a-z0-9][a-z0-9_.-]{0,62}$", r"^[^\x00-\x1f\x7f]+$", r"^[1-9]\d?/[1-9]\d?$"
 TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 HOME = r"^[a-z0-9_-]*\{name\}[a-z0-9_-]*$"
+GROUP_FOLDER = r"^[a-z0-9_-]*\{group\}[a-z0-9_-]*$"
 PATTERN_RULES = {
     IDENTIFIER: "must be 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end",
     GROUP: "must be a group name: 1 to 128 letters, digits and _ . / -, starting with a letter or digit",
@@ -81,6 +82,7 @@ PATTERN_RULES = {
     TEXT: "must be text without control characters",
     FRACTION: "must be a fraction such as 1/7",
     HOME: "must hold {name} once, and beside it lower-case letters, digits, _ and - only",
+    GROUP_FOLDER: "must hold {group} once, and beside it lower-case letters, digits, _ and - only",
 }
 """What the patterns of this module ask for, in words."""
 

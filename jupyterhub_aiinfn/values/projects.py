@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from .base import Count, GroupName, Identifier, Line, Section, Text
+from .storage import StorageGiB
 
 
 def parse_date(value: Any) -> date:
@@ -59,3 +60,5 @@ class Project(Section):
     """Devices that the whole project may hold at a time."""
     per_user: PerUser = PerUser()
     """Devices and sessions that one member may hold at a time."""
+    storage_gib: StorageGiB | None = None
+    """What the project's folder may hold, GiB; absent: what the disk has."""

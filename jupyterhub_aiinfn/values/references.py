@@ -154,6 +154,9 @@ def _project(key: str, entry: Data, units: list[str]) -> Iterator[Finding]:
         hint = "remove the groups: everybody who is in no other project is in it"
         rule = "a personal project has no groups"
         yield Finding(("projects", key, "groups"), rule, quote(entry["groups"]), hint)
+    if entry.get("personal") is True and entry.get("storage_gib") is not None:
+        hint = "remove it: the home is the place of who is in no other project"
+        yield Finding(("projects", key, "storage_gib"), "a personal project has no folder", "", hint)
     if entry.get("personal") is not True and not members:
         hint = "name groups or leaders, or set personal: true"
         yield Finding(("projects", key), "nobody would be a member", "", hint)

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from jupyterhub_aiinfn.backends.local.installation import Installation
+from jupyterhub_aiinfn.backends.local.storage import LocalStorage
 from jupyterhub_aiinfn.errors import AiinfnError
 from jupyterhub_aiinfn.service.app import make_app
 from jupyterhub_aiinfn.service.server import serve
@@ -23,6 +24,8 @@ installation = Installation.from_environment()
 backend = FolderBackend(installation.state.root / "farm")
 settings = Settings.from_installation(installation, **json.loads(sys.argv[1]))
 try:
-    serve(make_app(settings, load_values(installation.values_file), backend, backend), installation.service_port)
+    values = load_values(installation.values_file)
+    storage = LocalStorage(values, installation.state)
+    serve(make_app(settings, values, backend, backend, storage=storage), installation.service_port)
 except AiinfnError as error:
     sys.exit(str(error))

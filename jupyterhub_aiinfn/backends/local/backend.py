@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import os
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import ParamSpec, TypeVar
 from zoneinfo import ZoneInfo
 
 from jupyterhub_aiinfn.api.availability import Availability
+from jupyterhub_aiinfn.api.storage import FolderKind
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
@@ -24,17 +25,28 @@ from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
 from .devices import DeviceCount, count_devices, describe, device_files, free_devices
-from .enforcement import Enforcement, describe_enforcement, sandbox_works
+from .enforcement import Enforcement, describe_enforcement, sandbox_works, size_enforcement
 from .home_probe import probe_home
-from .homes import prepare_home
 from .interpreters import command_trees
 from .launching import Plan, launch
 from .listening import listeners, sockets_of
 from .processes import ProcessIdentity
 from .records import Records, live_with_key, unwritable
-from .sandbox import GROUP_FD, PASSWD_FD, SECCOMP_FD, Host, Occupant, job_command, sandbox_command
+from .sandbox import (
+    GROUP_FD,
+    PASSWD_FD,
+    PROJECTS,
+    PUBLIC,
+    SECCOMP_FD,
+    Host,
+    Occupant,
+    Share,
+    job_command,
+    sandbox_command,
+)
 from .seccomp import seccomp_program
 from .state import StateFolder, read_json, read_object
+from .storage import LocalStorage
 from .uids import uid_of
 from .workload_environment import job_environment, session_environment
 
@@ -70,6 +82,7 @@ class LocalBackend(Backend):
         self.values = values
         self.state = state
         self.records = Records(state.workloads)
+        self.storage = LocalStorage(values, state)
         self._images = images
         self._readable = readable
         self._supervisor = supervisor
@@ -131,7 +144,8 @@ class LocalBackend(Backend):
 
     def enforcement(self) -> list[Enforcement]:
         """What this machine enforces and what it does not. Blocking at the first call (about 20 ms)."""
-        return describe_enforcement(self._host, self._problem, self._cgroups)
+        found = describe_enforcement(self._host, self._problem, self._cgroups)
+        return [*found, size_enforcement(self.storage.quota)]
 
     async def sweep(self) -> list[Workload]:
         """Bring the records into a consistent state after a crash; returns the live workloads."""
@@ -241,7 +255,7 @@ class LocalBackend(Backend):
         if self._problem:
             raise BackendError(self._problem)
         try:
-            occupant = self._occupant(spec.person) if spec.person is not None else None
+            occupant = self._occupant(spec) if spec.person is not None else None
             with self.records.locked():
                 existing, devices = self._reserve(spec)
         except OSError as error:
@@ -306,14 +320,21 @@ class LocalBackend(Backend):
         )
         return f"{sentence}{when}: try again then, or choose something else"
 
-    def _occupant(self, person: str) -> Occupant:
-        """The person with their uid and home, made now when this is the first time."""
+    def _occupant(self, spec: WorkloadSpec) -> Occupant:
+        """The person with their uid, home and shared folders, made now when this is the first time."""
+        person = spec.person or ""
+        self.storage.folder(FolderKind.home, person)  # refuses a name that would lead elsewhere
         uid = uid_of(self.state, person) if self._host.as_root else os.getuid()
-        home = self.state.home(self.values.storage.home.path.replace("{name}", person))
-        if home.parent != self.state.homes or "/" in person or person in ("", ".", ".."):
-            raise BackendError(f"{person!r} cannot be the name of a person")
-        prepare_home(home, uid)
-        return Occupant(person, uid, home)
+        home = self.storage.prepare_home(person, uid)
+        return Occupant(person, uid, home, shares=tuple(self._shares(spec)))
+
+    def _shares(self, spec: WorkloadSpec) -> Iterator[Share]:
+        for key in spec.folders:
+            folder, gid = self.storage.prepare_project(key)
+            yield Share(folder, f"{PROJECTS}/{key}", (f"project-{key}", gid))
+        if spec.public:
+            folder, gid = self.storage.prepare_public()
+            yield Share(folder, PUBLIC, ("public-writers", gid) if spec.writes_public else None)
 
     def _plan(
         self, spec: WorkloadSpec, occupant: Occupant | None, devices: tuple[str, ...], secrets: Mapping[str, str]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from .cgroups import Cgroups
 from .listening import root_has_ports
+from .quota.base import Quota
+from .quota.measured import MeasuredQuota
 from .sandbox import Host
 from .seccomp import seccomp_program
 
@@ -120,3 +122,11 @@ def system_calls() -> Enforcement:
     return Enforcement(
         "system calls", False, "system calls are not filtered: their numbers are not known for this processor"
     )
+
+
+def size_enforcement(quota: Quota) -> Enforcement:
+    """Whether the file system keeps homes and shared folders below their limits."""
+    if isinstance(quota, MeasuredQuota):
+        sentence = "the size of homes and shared folders is counted, and nothing refuses what goes over a limit"
+        return Enforcement("size", False, f"{sentence}: {quota.note}")
+    return Enforcement("size", True, f"homes and shared folders with a limit cannot grow over it ({quota.method})")

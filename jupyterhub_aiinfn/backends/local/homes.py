@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -10,16 +11,18 @@ from pathlib import Path
 
 from jupyterhub_aiinfn.errors import BackendError
 
+from .quota.base import Quota, is_full, said
 
-def prepare_home(home: Path, uid: int) -> None:
-    """Make the home (0700, owned by ``uid``) or check the one that is there. Blocking.
+
+def prepare_home(home: Path, uid: int, quota: Quota) -> None:
+    """Make the home (0700, owned by ``uid``, able to have a limit) or check the one that is there. Blocking.
 
     Raises :class:`BackendError` when it is a link, no folder, or somebody else's.
     """
     try:
         found = home.lstat()
     except FileNotFoundError:
-        make_home(home, uid)
+        make_home(home, uid, quota)
         found = home.lstat()
     if stat.S_ISLNK(found.st_mode) or not stat.S_ISDIR(found.st_mode):
         raise BackendError(f"the home {home} is not a folder but a link or a file; the administrator must move it away")
@@ -29,15 +32,23 @@ def prepare_home(home: Path, uid: int) -> None:
             f"the administrator gives it back with: chown -R {uid}:{uid} {home}"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
-        with contextlib.suppress(OSError):  # full or read-only: the session that cleans it up must start all the same
-            home.chmod(0o700)
+        close_home(home)
 
 
-def make_home(home: Path, uid: int) -> None:
+def close_home(home: Path) -> None:
+    """Take away what a person gave to others. One too full for that, or read-only, is used as it is: nobody sees it."""
+    try:
+        home.chmod(0o700)
+    except OSError as error:
+        if not is_full(error) and error.errno != errno.EROFS:
+            raise BackendError(f"the home {home} cannot be changed: {said(error)}; tell an administrator") from error
+
+
+def make_home(home: Path, uid: int, quota: Quota) -> None:
     """Make it under another name first: whoever sees the home sees it owned by its person."""
     temporary = home.parent / f".new-{secrets.token_hex(6)}"
     try:
-        temporary.mkdir(mode=0o700)
+        quota.make(temporary)
         if os.geteuid() == 0:
             os.chown(temporary, uid, uid)
         with contextlib.suppress(FileExistsError, NotADirectoryError):

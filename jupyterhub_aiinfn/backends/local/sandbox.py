@@ -20,6 +20,9 @@ from .landlock import can_scope
 INFO_FD, BLOCK_FD, SECCOMP_FD, PASSWD_FD, GROUP_FD = 60, 61, 62, 63, 64
 """Descriptors that the runner opens for bubblewrap; the program inside inherits none of them."""
 
+PROJECTS, PUBLIC = "projects", "public"
+"""Where shared folders are inside, below the top of shares."""
+
 ROOT_NEEDS = ("SETUID", "SETGID", "SETPCAP", "DAC_READ_SEARCH")
 """Capabilities until ``setpriv`` has changed the uid: for that, and to enter a home that is the person's alone."""
 ETC = (
@@ -91,6 +94,17 @@ def is_setuid(program: str) -> bool:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A folder that several people have."""
+
+    host: Path
+    name: str
+    """Its path inside, below the top of shares: ``projects/flash-sim``, ``public``."""
+    group: tuple[str, int] | None = None
+    """Name and number of the group that may write there; None: it is read only."""
+
+
+@dataclass(frozen=True)
 class Occupant:
     """For whom a sandbox is made."""
 
@@ -102,6 +116,10 @@ class Occupant:
     """The home on the host."""
     homes: str = "/home"
     """The folder in which the home is inside."""
+    shares: tuple[Share, ...] = ()
+    """What else they have. Beside the home, never in it: a mount point there would be where the person wants it."""
+    top: str = ""
+    """The folder in which shares are inside; "" is the root."""
 
     @property
     def inner_home(self) -> str:
@@ -114,8 +132,20 @@ class Occupant:
         The platform may be installed below ``/home/alice`` and have a person of that name: the mount points would be
         made in the person's own home, with the rights of the platform and wherever a link of theirs leads.
         """
-        taken = any(tree.is_relative_to(self.inner_home) for tree in trees)
-        return replace(self, homes="/people") if taken else self
+        shown = list(trees)
+        taken = any(tree.is_relative_to(self.inner_home) for tree in shown)
+        moved = replace(self, homes="/people") if taken else self
+        clash = any(tree.is_relative_to(top) for tree in shown for top in (f"/{PROJECTS}", f"/{PUBLIC}"))
+        return replace(moved, top="/shared") if clash else moved
+
+    def inner(self, share: Share) -> str:
+        """Where a share is inside."""
+        return f"{self.top}/{share.name}"
+
+    @property
+    def groups(self) -> tuple[tuple[str, int], ...]:
+        """Name and number of the groups beside the own one."""
+        return tuple(share.group for share in self.shares if share.group is not None)
 
     @property
     def passwd(self) -> str:
@@ -129,7 +159,8 @@ class Occupant:
     @property
     def group(self) -> str:
         """``/etc/group`` of the sandbox."""
-        return f"root:x:0:\n{self.name}:x:{self.uid}:\nnogroup:x:65534:\n"
+        own = f"root:x:0:\n{self.name}:x:{self.uid}:\nnogroup:x:65534:\n"
+        return own + "".join(f"{name}:x:{gid}:{self.name}\n" for name, gid in self.groups)
 
 
 def sandbox_command(
@@ -215,8 +246,12 @@ def system_mounts(host: Host) -> list[str]:
 
 
 def home_mounts(occupant: Occupant) -> list[str]:
-    """The person's home, and no other."""
-    return [*make_parents([occupant.inner_home]), "--bind", str(occupant.home), occupant.inner_home]
+    """The person's home and no other, and the folders shared with them."""
+    words = [*make_parents([occupant.inner_home]), "--bind", str(occupant.home), occupant.inner_home]
+    words += make_parents(map(occupant.inner, occupant.shares))
+    for share in occupant.shares:
+        words += ["--bind" if share.group else "--ro-bind", str(share.host), occupant.inner(share)]
+    return words
 
 
 def tree_mounts(trees: Sequence[Path]) -> list[str]:
@@ -241,7 +276,8 @@ def make_parents(paths: Iterable[str]) -> list[str]:
 def become(host: Host, occupant: Occupant) -> list[str]:
     """Change to the person's uid for good; the capabilities end with it."""
     uid = str(occupant.uid)
+    gids = ",".join(str(gid) for _, gid in occupant.groups)
     return [
-        *(host.setpriv, "--reuid", uid, "--regid", uid, "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"),
-        *("--no-new-privs", "--"),
+        *(host.setpriv, "--reuid", uid, "--regid", uid, *(("--groups", gids) if gids else ("--clear-groups",))),
+        *("--inh-caps=-all", "--bounding-set=-all", "--no-new-privs", "--"),
     ]

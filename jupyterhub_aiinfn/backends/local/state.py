@@ -12,6 +12,8 @@ Whoever writes a file there asks this module for its path, so that the layout is
     service/         0700: the service's database
     logs/            hub.log, proxy.log, service.log
     homes/           0711: homes of people, each 0700 and its owner's
+    projects/        0711: folders of projects, each 2770 and its group's
+    public/          2775: the folder that everybody reads
     workloads/       0700: one folder a workload
 """
 
@@ -82,6 +84,16 @@ class StateFolder:
         return self.root / "homes"
 
     @property
+    def projects(self) -> Path:
+        """Folders of projects."""
+        return self.root / "projects"
+
+    @property
+    def public(self) -> Path:
+        """The folder that everybody reads."""
+        return self.root / "public"
+
+    @property
     def workloads(self) -> Path:
         """One folder a workload."""
         return self.root / "workloads"
@@ -96,9 +108,10 @@ class StateFolder:
             self._check_version()
             for folder in (self.passwords, self.secrets, self.hub, self.service, self.logs, self.workloads):
                 folder.mkdir(mode=0o700, exist_ok=True)
-            self.homes.mkdir(mode=0o711, exist_ok=True)
             self.root.chmod(0o711)
-            self.homes.chmod(0o711)
+            for folder in (self.homes, self.projects):
+                folder.mkdir(mode=0o711, exist_ok=True)
+                folder.chmod(0o711)
         except OSError as error:
             raise StateError(
                 f"the state folder {self.root} cannot be used: {error.strerror or error}; "

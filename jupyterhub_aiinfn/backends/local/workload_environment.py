@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
 
-from .sandbox import Occupant
+from .sandbox import PROJECTS, PUBLIC, Occupant
 
 PATH = "/usr/local/bin:/usr/bin:/bin"
 INHERITED = {"PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "XDG_CACHE_HOME"}
@@ -30,8 +30,22 @@ def session_environment(spec: WorkloadSpec, occupant: Occupant, devices: Sequenc
         "PATH": path,
         "AIINFN_WORKLOAD": spec.id,
         **({"AIINFN_DEVICES": ",".join(devices)} if devices else {}),
+        **shared_folders(spec, occupant),
         **given,
     }
+
+
+def shared_folders(spec: WorkloadSpec, occupant: Occupant) -> dict[str, str]:
+    """Where the shared folders are: all projects', the charged project's, the public one; absent when there is none."""
+    names = {share.name for share in occupant.shares}
+    found = {}
+    if spec.folders:
+        found["AIINFN_PROJECTS_FOLDER"] = f"{occupant.top}/{PROJECTS}"
+    if f"{PROJECTS}/{spec.project}" in names:
+        found["AIINFN_PROJECT_FOLDER"] = f"{occupant.top}/{PROJECTS}/{spec.project}"
+    if PUBLIC in names:
+        found["AIINFN_PUBLIC_FOLDER"] = f"{occupant.top}/{PUBLIC}"
+    return found
 
 
 def job_environment(spec: WorkloadSpec, progress: Path, own: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from jupyterhub_aiinfn.api.storage import StorageUse
 from .chosen import Chosen
 from .programs import Run
 from .rescue import Rescue
-from .use import measured_use
+from .use import use_of_home
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Cleaning:
             problem=problem,
             can_unlock=self.rescue.can_unlock(),
             lab_wanted=self.rescue.lab_wanted,
-            use=measured_use(self.rescue.home, problem),
+            use=use_of_home(self.rescue.home, problem, os.environ),
         )
 
     def scan(self, *, again: bool) -> Run:

@@ -134,7 +134,7 @@ const show = (line) => {
     return;
   }
   figures = line;
-  put("used", bytes(line.bytes) + (line.done ? "" : " so far"));
+  showUse();
   put("files", line.files.toLocaleString() + (line.done ? "" : " so far"));
   if (line.done) put("progress", `Measured in ${line.seconds.toFixed(1)} s.`);
   showKnown();
@@ -233,10 +233,20 @@ const remove = async () => {
 
 const cancel = () => request("/deletion", { method: "DELETE" }).catch((error) => put("doing-count", error.message));
 
+// Where the service knows the use, its figure is the one that counts everywhere; what was counted here stands beside it.
+const showUse = () => {
+  const counted = figures ? bytes(figures.bytes) + (figures.done ? " counted" : " counted so far") : "being counted";
+  const known = now.use.used_bytes !== null;
+  put("used", known ? `${now.use.at_least ? "at least " : ""}${bytes(now.use.used_bytes)} (${counted})` : counted);
+  const limit = now.use.limit_bytes === null ? "none but the disk" : bytes(now.use.limit_bytes);
+  put("limit", now.use.limit_bytes !== null && !now.use.enforced ? `${limit}, not enforced` : limit);
+  put("free", now.use.free_bytes === null ? "not known" : bytes(now.use.free_bytes));
+};
+
 const showState = () => {
+  showUse();
   find("problem").hidden = !now.problem;
   put("reason", now.problem);
-  put("free", now.use.free_bytes === null ? "not known" : bytes(now.use.free_bytes));
   find("rights").hidden = !now.can_unlock;
   find("onward").hidden = false;
   find("onward").className = now.problem ? "plain" : "";
