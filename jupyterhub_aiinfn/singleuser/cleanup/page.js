@@ -251,8 +251,10 @@ const showState = () => {
   find("onward").hidden = false;
   find("onward").className = now.problem ? "plain" : "";
   put("onward", now.problem ? "Open JupyterLab as it is" : "Go on to JupyterLab");
-  if (!now.problem && state.problem) put("room", "There is room again. Your session goes on as an ordinary one.");
-  if (now.problem) put("room", "");
+  const room = now.rescue
+    ? "There is room again. Go on to JupyterLab, and your session is an ordinary one."
+    : "There is room again.";
+  put("room", !now.problem && (now.rescue || state.problem) ? room : "");
 };
 
 const look = async () => {
