@@ -71,7 +71,11 @@ def dark_theme(carol: Person) -> None:
     carol.page.get_by_role("menuitem", name="Settings", exact=True).click()
     for label in ("Theme", "JupyterLab Dark"):
         carol.page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{label}$")).click()
-    expect(carol.page.locator("body[data-jp-theme-light=false]")).to_be_visible()
+    is_dark(carol)
+
+
+def is_dark(carol: Person) -> None:
+    expect(carol.page.locator("body")).to_have_attribute("data-jp-theme-light", "false", timeout=20_000)
 
 
 def fill_it(carol: Person, home: Path, results: Path) -> None:
@@ -124,7 +128,7 @@ def opens_lab_as_it_is(carol: Person) -> None:
     """JupyterLab can be opened without room, and runs a cell; the theme is the one that was chosen."""
     carol.page.get_by_role("button", name="Open JupyterLab as it is").click()
     carol.in_lab()
-    expect(carol.page.locator("body[data-jp-theme-light=false]")).to_be_visible()
+    is_dark(carol)
     expect(carol.page.locator(".Toastify__toast", has_text="Nothing can be saved")).to_be_visible(timeout=20_000)
     carol.page.goto(f"{carol.platform.url}/user/carol/aiinfn/cleanup")
     expect(carol.page.locator("#progress")).to_contain_text("Measured in", timeout=20_000)
@@ -159,7 +163,7 @@ def goes_on_and_works(carol: Person, home: Path, results: Path) -> None:
     page = carol.page
     page.get_by_role("button", name="Go on to JupyterLab").click()
     carol.in_lab()
-    expect(page.locator("body[data-jp-theme-light=false]")).to_be_visible()
+    is_dark(carol)
     page.locator(".jp-DirListing-item", has_text="work.ipynb").dblclick()
     page.wait_for_selector(".jp-Notebook .cm-content")
     idle = re.compile(r"Python.* \| Idle")
