@@ -33,7 +33,7 @@ def load(server_app: ServerApp) -> None:
     rescue.seed()
     cleaning = Cleaning(rescue)
     atexit.register(cleaning.end)
-    say_what_cannot_be_saved(server_app)
+    say_what_cannot_be_saved(server_app, rescue.problem)
     application = server_app.web_app
     base_url = application.settings["base_url"]
     application.add_handlers(".*$", routes(base_url, cleaning))

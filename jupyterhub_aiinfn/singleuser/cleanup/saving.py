@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import functools
 from collections.abc import Callable
@@ -25,18 +26,21 @@ VERBS = ("save", "new", "new_untitled", "copy", "create_checkpoint")
 """What Jupyter's contents manager writes with."""
 
 
-def say_what_cannot_be_saved(server_app: ServerApp) -> None:
-    """From now on a failure for want of room is a sentence and an event, not a number."""
+def say_what_cannot_be_saved(server_app: ServerApp, problem: Callable[[], str]) -> None:
+    """From now on a failure for want of room is a sentence and an event, not a number.
+
+    ``problem`` tries the home: the database of signatures only says "locked" or "I/O error" when it is full.
+    """
     events = server_app.event_logger
     assert events is not None, "extensions are loaded after it is made"
     events.register_event_schema(SCHEMA)
     manager = server_app.contents_manager
     for name in VERBS:
         if callable(usual := getattr(manager, name, None)):
-            setattr(manager, name, in_words(usual, events))
+            setattr(manager, name, in_words(usual, events, problem))
 
 
-def in_words(usual: Callable[..., Any], events: EventLogger) -> Callable[..., Any]:
+def in_words(usual: Callable[..., Any], events: EventLogger, problem: Callable[[], str]) -> Callable[..., Any]:
     """The same function, whose failures for want of room are sentences."""
 
     @functools.wraps(usual)
@@ -45,14 +49,24 @@ def in_words(usual: Callable[..., Any], events: EventLogger) -> Callable[..., An
             found = usual(*arguments, **named)
             return await found if hasattr(found, "__await__") else found
         except Exception as error:
-            number = no_room(error)
-            if number is None or (isinstance(error, web.HTTPError) and error.status_code == STATUS):
+            sentence = "" if is_said(error) else reason_of(error) or await asyncio.to_thread(problem)
+            if not sentence:
                 raise
-            sentence = rescue_reason(HomeProbe(failed="write", error=number))
             events.emit(schema_id=SCHEMA_ID, data={"event": "full", "message": sentence})
             raise web.HTTPError(STATUS, f"nothing was saved: {sentence}") from error
 
     return write
+
+
+def is_said(error: Exception) -> bool:
+    """Whether the failure is a sentence of ours already, or what was asked for was wrong."""
+    return isinstance(error, web.HTTPError) and (error.status_code < 500 or error.status_code == STATUS)
+
+
+def reason_of(error: Exception) -> str:
+    """The sentence of a failure that the system has named; empty for others."""
+    number = no_room(error)
+    return rescue_reason(HomeProbe(failed="write", error=number)) if number is not None else ""
 
 
 def no_room(error: BaseException | None) -> int | None:
