@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable
 
-from . import figures, panel, sessions_48, spawn_local, spawn_page, up_warm
+from . import cleanup_scan, figures, panel, sessions_48, spawn_local, spawn_page, up_warm
 
 BENCHMARKS: dict[str, Callable[[], list[figures.Figure]]] = {
+    "cleanup-scan": cleanup_scan.run,
     "panel": panel.run,
     "sessions-48": sessions_48.run,
     "spawn-local": spawn_local.run,

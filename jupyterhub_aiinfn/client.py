@@ -41,7 +41,7 @@ class Client:
         self._client = httpx.Client(base_url=base, headers=headers, timeout=timeout, trust_env=False)
 
     @classmethod
-    def from_environment(cls, variables: Mapping[str, str] | None = None) -> Client:
+    def from_environment(cls, variables: Mapping[str, str] | None = None, *, timeout: float = 10.0) -> Client:
         """The client of this session, from ``AIINFN_SERVICE_URL`` and the session's own token."""
         found = os.environ if variables is None else variables
         missing = [name for name in ("AIINFN_SERVICE_URL", "JUPYTERHUB_API_TOKEN") if not found.get(name)]
@@ -51,7 +51,7 @@ class Client:
                 status=0,
                 reason="no-session",
             )
-        return cls(found["AIINFN_SERVICE_URL"], found["JUPYTERHUB_API_TOKEN"])
+        return cls(found["AIINFN_SERVICE_URL"], found["JUPYTERHUB_API_TOKEN"], timeout=timeout)
 
     def me(self) -> Me:
         """Who the token belongs to, and from which session the request comes."""

@@ -20,6 +20,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from nbgitpuller._compat import get_base_handler
 
     get_base_handler(server_app)  # it chooses the base of its handlers when they are imported
+    from .cleanup import extension as cleanup
     from .folder_links import link_folders
     from .handlers import routes
     from .pulling import launch_routes
@@ -34,4 +35,5 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     server_app.io_loop.add_callback(reporting.start)
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping, reporting))
     server_app.web_app.add_handlers(".*$", launch_routes(server_app))
+    cleanup.load(server_app)
     server_app.log.info("jupyterhub_aiinfn is loaded")

@@ -20,12 +20,14 @@ from jupyterhub_aiinfn.api.storage import FolderKind
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Usage, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
+from jupyterhub_aiinfn.model.rescue import rescue_environment, rescue_reason
 from jupyterhub_aiinfn.values.current import CurrentValues
 from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
 from .devices import DeviceCount, count_devices, describe, free_devices, held_cards
 from .enforcement import Enforcement, describe_enforcement, sandbox_works, size_enforcement
+from .home_probe import probe_home
 from .interpreters import command_trees
 from .launching import Plan, launch
 from .listening import listeners, sockets_of
@@ -401,7 +403,11 @@ class LocalBackend(Backend):
     ) -> dict[str, str]:
         if occupant is None:
             return job_environment(spec, self.records.path(spec.id) / "progress")
-        return session_environment(spec, occupant, devices, cards)
+        variables = session_environment(spec, occupant, devices, cards)
+        if spec.kind is not WorkloadKind.session:
+            return variables
+        reason = rescue_reason(probe_home(occupant.home, occupant.uid))
+        return variables | (rescue_environment(reason, occupant.inner_home, variables) if reason else {})
 
     def _command(
         self, spec: WorkloadSpec, occupant: Occupant | None, cards: list[Card]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 import stat
@@ -35,11 +36,11 @@ def prepare_home(home: Path, uid: int, quota: Quota) -> None:
 
 
 def close_home(home: Path) -> None:
-    """Take away what a person gave to others. One that is too full for that is used as it is: nobody else sees it."""
+    """Take away what a person gave to others. One too full for that, or read-only, is used as it is: nobody sees it."""
     try:
         home.chmod(0o700)
     except OSError as error:
-        if not is_full(error):
+        if not is_full(error) and error.errno != errno.EROFS:
             raise BackendError(f"the home {home} cannot be changed: {said(error)}; tell an administrator") from error
 
 
