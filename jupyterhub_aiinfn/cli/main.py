@@ -19,6 +19,7 @@ COMMANDS = {
     "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
+    "env": ("jupyterhub_aiinfn.cli.env:env", "Make and change environments of your own, inside a session."),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
 }
 """Name: where the command is, and what it does in one line."""
