@@ -15,10 +15,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
+    from .environments.handlers import routes as environment_routes
     from .handlers import routes
     from .stopping import Stopping
 
     stopping = Stopping(server_app)
     stopping.install()
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
+    server_app.web_app.add_handlers(".*$", environment_routes(server_app))
     server_app.log.info("jupyterhub_aiinfn is loaded")

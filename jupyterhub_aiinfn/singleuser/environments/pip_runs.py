@@ -20,6 +20,8 @@ from .layering import clean_environment
 
 Say = Callable[[str, str], None]
 """Gets ``step`` or ``line`` and a text."""
+SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN", "JUPYTER_TOKEN")
+"""What the build of a package of the index has no business with."""
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_PYTHON")
 """Settings of pip that would install elsewhere or something else."""
 STEPS = re.compile(r"^\s*(Collecting|Downloading|Building wheel for|Installing collected packages:)\s+(\S.*)$")
@@ -89,7 +91,7 @@ def _words(wanted: Sequence[Pin], scratch: Path) -> list[str]:
 
 def _follow(command: list[str], scratch: Path, say: Say, lock: int) -> tuple[int, list[str]]:
     """Run pip to its end; it holds the lock too and dies with this process."""
-    settings = {name: value for name, value in clean_environment().items() if name not in ELSEWHERE}
+    settings = {name: value for name, value in clean_environment().items() if name not in (*ELSEWHERE, *SECRETS)}
     settings |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch)}
     tail: list[str] = []
     with subprocess.Popen(
