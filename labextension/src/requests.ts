@@ -24,6 +24,36 @@ export async function post(
   await request(path, { method: 'POST', body: JSON.stringify(body) }, settings);
 }
 
+/**
+ * Send a request with any method to `aiinfn/api/<path>`; the JSON that is answered, null where nothing is.
+ *
+ * Rejects as `get` does, with the sentence of our server extension where it gives one.
+ */
+export async function send<T>(
+  method: 'POST' | 'DELETE',
+  path: string,
+  body: unknown = null,
+  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+): Promise<T | null> {
+  const init = body === null ? {} : { body: JSON.stringify(body) };
+  const response = await request(path, { method, ...init }, settings);
+  return response.status === 204 ? null : ((await response.json()) as T);
+}
+
+/** What went wrong, in words for a person: the sentence of the server where it gave one. */
+export function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+async function said(response: Response): Promise<string | null> {
+  try {
+    const body = (await response.json()) as { message?: unknown };
+    return typeof body.message === 'string' ? body.message : null;
+  } catch {
+    return null;
+  }
+}
+
 async function request(
   path: string,
   init: RequestInit,
@@ -34,7 +64,7 @@ async function request(
   if (!response.ok) {
     throw new ServerConnection.ResponseError(
       response,
-      `${url} answered ${response.status}`
+      (await said(response)) ?? `${url} answered ${response.status}`
     );
   }
   return response;

@@ -22,6 +22,7 @@ from jupyterhub_aiinfn.model.own_environments import (
     checked_name,
     checked_packages,
     explanation,
+    kernel_name,
     lock_text,
     reference,
     shortened,
@@ -76,6 +77,7 @@ class Found:
         record = asdict(self.record) if self.record else {"name": self.name}
         return {key: value for key, value in record.items() if key not in ("hashes", "fingerprint", "finished")} | {
             "place": self.place.id,
+            "kernel": kernel_name(self.place.id, self.name),
             "reference": self.reference,
             "state": self.state.value,
             "problem": self.problem,
