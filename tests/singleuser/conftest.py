@@ -47,7 +47,7 @@ def own_server(tmp_path) -> Iterator[JupyterServer]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[JupyterServer]:
+def running(folder: Path, more: dict[str, str] | None = None) -> Iterator[JupyterServer]:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
@@ -55,7 +55,7 @@ def running(folder: Path) -> Iterator[JupyterServer]:
     command += ["--ServerApp.jpserver_extensions={'jupyterhub_aiinfn.singleuser': True}"]
     folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     said = {"AIINFN_PROFILE": "quantum", "AIINFN_PROJECT_NAME": "QC @ INFN", "JUPYTERHUB_API_TOKEN": "very-secret"}
-    environment = os.environ | folders | said | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN}
+    environment = os.environ | folders | said | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN} | (more or {})
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:

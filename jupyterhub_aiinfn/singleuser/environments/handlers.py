@@ -48,7 +48,7 @@ class EnvironmentsHandler(APIHandler):
         if len(self.request.body) > LARGEST:
             raise OwnEnvironmentError(f"this is more than {LARGEST >> 20} MB; send less")
         try:
-            said = self.get_json_body() or {}
+            said = {} if not self.request.body.strip() else self.get_json_body()
         except web.HTTPError:
             said = None
         if not isinstance(said, dict):

@@ -22,6 +22,10 @@ SHEBANG = b"""#!/bin/sh
 ' '''
 """
 """A first line for Python programs that finds the interpreter beside them (the form that uv and pip use)."""
+PLACED = re.compile(
+    rb"#!(?:[^\n]*/python[0-9.]*\n|/bin/sh\n'''exec' [^\n$]*/python[0-9.]*\"? \"\$0\" \"\$@\"\n' '''\n)"
+)
+"""The first lines that pip writes; the second form where the path is long or has blanks."""
 HERE = '"$(cd "$(dirname "${BASH_SOURCE[0]:-$0}")/.." && pwd)"'
 
 
@@ -58,9 +62,8 @@ def tidy_programs(path: Path) -> None:
 
 def _relocate(program: Path) -> None:
     content = program.read_bytes()
-    first, newline, rest = content.partition(b"\n")
-    if newline and first.startswith(b"#!") and first.rpartition(b"/")[2].startswith(b"python"):
-        program.write_bytes(SHEBANG + rest)
+    if start := PLACED.match(content):
+        program.write_bytes(SHEBANG + content[start.end() :])
 
 
 def works(path: Path, python: str) -> bool:
