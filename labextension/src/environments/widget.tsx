@@ -190,12 +190,12 @@ function Environment(
   const writable = environment.own || environment.sharing === 'write';
   return (
     <li className="jp-aiinfn-environments-one">
-      <h4>
+      <h3>
         {environment.reference}{' '}
         <span className="jp-aiinfn-environments-state">
           {stateName(environment.state, trans)}
         </span>
-      </h4>
+      </h3>
       {environment.problem && <p>{environment.problem}</p>}
       {!environment.own && !environment.used && (
         <p>
@@ -223,7 +223,7 @@ function Work(props: {
   const failed = work.state === 'failed';
   return (
     <li className="jp-aiinfn-environments-one">
-      <h4>{`${work.verb} ${work.reference}`}</h4>
+      <h3>{`${work.verb} ${work.reference}`}</h3>
       <p
         role="status"
         className={failed ? 'jp-aiinfn-environments-problem' : undefined}

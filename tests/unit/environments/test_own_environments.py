@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -327,7 +328,8 @@ def share_own(session: OwnSession) -> str:
 
 def run_cell(session: OwnSession, kernel: str, code: str) -> str:
     """What a cell answers in the kernel of that name, started as JupyterLab starts it."""
-    manager = KernelManager(kernel_name=kernel, transport="ipc")
+    sockets = tempfile.mkdtemp(prefix="k")  # short: a socket's path has a hundred characters at most
+    manager = KernelManager(kernel_name=kernel, transport="ipc", ip=f"{sockets}/k")
     manager.kernel_spec_manager = KernelSpecManager(kernel_dirs=[str(session.data / "kernels")])
     manager.start_kernel(env=session.variables, cwd=str(session.home))
     client = manager.blocking_client()
@@ -344,6 +346,7 @@ def run_cell(session: OwnSession, kernel: str, code: str) -> str:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+        shutil.rmtree(sockets)
     return "".join(said).strip()
 
 
