@@ -12,6 +12,7 @@
     │   └── EnvironmentMissing   409: the image's environment is being built
     ├── BackendError             the backend could not do what it was asked
     │   └── WorkloadNotFound     no workload of that id
+    ├── OwnEnvironmentError      a person's own environment could not be made, changed or used
     ├── StateError               the state folder cannot be used (locked, newer, unwritable, full)
     └── ServiceError             the platform service answered with an error (carries status and reason)
         └── HubDown              503: the hub does not answer, so nobody new can be identified and nothing changed
@@ -118,6 +119,10 @@ class BackendError(AiinfnError):
 
 class WorkloadNotFound(BackendError):
     """No workload of that id."""
+
+
+class OwnEnvironmentError(AiinfnError):
+    """An environment of a person's own could not be made, changed or used."""
 
 
 class StateError(AiinfnError):

@@ -20,6 +20,8 @@ ARGUMENTS = (
     "--LabApp.news_url=None",
     "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     "--LabApp.extension_manager=readonly",
+    # No login shell: /etc/profile of the machine would forget where the image's and the platform's programs are.
+    "--ServerApp.terminado_settings={'shell_command': ['/bin/bash']}",
 )
 
 

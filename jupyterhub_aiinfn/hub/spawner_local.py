@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ from jupyterhub_aiinfn.backends.base import WorkloadSpec, new_workload_id
 from jupyterhub_aiinfn.errors import AiinfnError, Refusal, WorkloadNotFound
 from jupyterhub_aiinfn.model.requests import Grant
 
-from . import session_environment
+from . import session_environment, session_programs
 from .refusals import Refused, StartFailed
 from .spawner import GrantedSpawner
 
@@ -211,9 +212,16 @@ class LocalSpawner(GrantedSpawner):
             accelerator_count=choice.count,
             max_seconds=grant.max_seconds,
             grace_seconds=self._grace(),
-            environment=session_environment.public(self.get_env()) | self._description(grant),
+            environment=session_environment.public(self.get_env()) | self._description(grant) | self._programs(grant),
             values_hash=self.values_hash,
         )
+
+    def _programs(self, grant: Grant) -> dict[str, str]:
+        settings, refused = session_programs.package_settings(os.environ)
+        for name in refused:
+            self.log.warning("sessions are not told %s: it holds a password, a token or a folder", name)
+        kernels = self.platform.environments.kernels(grant.image)
+        return settings | {"PATH": session_programs.search_path(kernels, self.lab_prefix)}
 
     def _description(self, grant: Grant) -> dict[str, str]:
         now = datetime.now(UTC)

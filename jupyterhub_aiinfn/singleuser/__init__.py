@@ -21,6 +21,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
 
     get_base_handler(server_app)  # it chooses the base of its handlers when they are imported
     from .cleanup import extension as cleanup
+    from .environments.handlers import routes as environment_routes
     from .folder_links import link_folders
     from .handlers import routes
     from .pulling import launch_routes
@@ -36,4 +37,5 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping, reporting))
     server_app.web_app.add_handlers(".*$", launch_routes(server_app))
     cleanup.load(server_app)
+    server_app.web_app.add_handlers(".*$", environment_routes(server_app))
     server_app.log.info("jupyterhub_aiinfn is loaded")

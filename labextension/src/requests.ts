@@ -28,15 +28,16 @@ export async function post(
   await request(path, { method: 'POST', body: JSON.stringify(body) }, settings);
 }
 
-/** Send JSON to `aiinfn/api/<path>` and read the JSON that it answers; rejects as `get` does. */
+/** Send JSON to `aiinfn/api/<path>` and read the JSON that it answers (null where it answers nothing); rejects as `get` does. */
 export async function send<T>(
-  method: 'POST' | 'PUT',
+  method: 'POST' | 'PUT' | 'DELETE',
   path: string,
-  body: unknown,
+  body: unknown = null,
   settings: Settings = ServerConnection.makeSettings()
 ): Promise<T> {
-  const init = { method, body: JSON.stringify(body) };
-  return (await (await request(path, init, settings)).json()) as T;
+  const init = body === null ? {} : { body: JSON.stringify(body) };
+  const response = await request(path, { method, ...init }, settings);
+  return (response.status === 204 ? null : await response.json()) as T;
 }
 
 /** Whether the hub says that this server has ended: it then answers in its place. */
@@ -56,6 +57,24 @@ function address(path: string, settings: Settings): string {
   return URLExt.join(settings.baseUrl, 'aiinfn', 'api', path);
 }
 
+/** What went wrong, in words for a person: the sentence of the server where it gave one. */
+export function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The sentence of an answer that refuses: in the platform's shape, or in Jupyter's; null where it has none. */
+async function said(response: Response): Promise<string | null> {
+  try {
+    const body = (await response.json()) as Partial<ErrorBody> & {
+      message?: unknown;
+    };
+    const message = body.error?.message ?? body.message;
+    return typeof message === 'string' && message ? message : null;
+  } catch {
+    return null;
+  }
+}
+
 async function request(
   path: string,
   init: RequestInit,
@@ -66,17 +85,8 @@ async function request(
   if (!response.ok) {
     throw new ServerConnection.ResponseError(
       response,
-      (await sentence(response)) ?? `${url} answered ${response.status}`
+      (await said(response)) ?? `${url} answered ${response.status}`
     );
   }
   return response;
-}
-
-/** The sentence of an error of ours; null for others. */
-async function sentence(response: Response): Promise<string | null> {
-  try {
-    return ((await response.json()) as ErrorBody).error.message || null;
-  } catch {
-    return null;
-  }
 }

@@ -33,6 +33,7 @@ from jupyterhub_aiinfn.errors import AiinfnError, BackendError
 
 from .environment_lock import held
 from .frozen import normalized, read_pins
+from .pip_guard import guard_pip
 from .pip_progress import PipProgress
 from .state import read_json, write_file
 
@@ -98,6 +99,7 @@ def _build(build: Build, reporter: Reporter, say: Say, lock: int) -> dict[str, A
         _install(build, pip, reporter, say, lock)
         reporter.set(step="making the kernel", done=len(pins))
         write_kernel(build)
+        guard_pip(build.path, build.title)
         ready = {
             "image": build.image,
             "title": build.title,
@@ -238,7 +240,11 @@ def write_kernel(build: Build) -> None:
     spec["argv"][0] = str(interpreter)
     spec["display_name"] = build.title
     # so that `!python` and `!pip` of a notebook are those of its kernel
-    spec["env"] = {"PATH": f"{interpreter.parent}:${{PATH}}", "VIRTUAL_ENV": str(build.path)}
+    spec["env"] = {
+        "PATH": f"{interpreter.parent}:${{PATH}}",
+        "VIRTUAL_ENV": str(build.path),
+        "PYTHONNOUSERSITE": "1",
+    }
     write_file(folder / "kernel.json", json.dumps(spec, indent=1).encode(), mode=0o644)
 
 

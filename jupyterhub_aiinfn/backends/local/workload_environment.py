@@ -33,6 +33,8 @@ def session_environment(
         "EMAIL": f"{occupant.name}@localhost",
         "LANG": "C.UTF-8",
         "PATH": path,
+        # ~/.local of the home belongs to no Python in particular: every one of that version would read it
+        "PYTHONNOUSERSITE": "1",
         "AIINFN_WORKLOAD": spec.id,
         **({"AIINFN_DEVICES": ",".join(devices)} if devices else {}),
         **shared_folders(spec, occupant),
