@@ -16,9 +16,11 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
     from .handlers import routes
+    from .outputs import install
     from .stopping import Stopping
 
-    stopping = Stopping(server_app)
+    keeper = install(server_app)
+    stopping = Stopping(server_app, keeper)
     stopping.install()
-    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
+    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping, keeper))
     server_app.log.info("jupyterhub_aiinfn is loaded")

@@ -1,4 +1,5 @@
+import { outputsPlugin } from './outputs/plugin';
 import { savingPlugin } from './saving/plugin';
 import { sessionPlugin } from './session/plugin';
 
-export default [sessionPlugin, savingPlugin];
+export default [sessionPlugin, savingPlugin, outputsPlugin];

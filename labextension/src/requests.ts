@@ -2,6 +2,9 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
+/** Where the server is and how to reach it. */
+export type Settings = ServerConnection.ISettings;
+
 /**
  * The JSON that our server extension answers at `aiinfn/api/<path>`.
  *
@@ -22,6 +25,17 @@ export async function post(
   settings: ServerConnection.ISettings = ServerConnection.makeSettings()
 ): Promise<void> {
   await request(path, { method: 'POST', body: JSON.stringify(body) }, settings);
+}
+
+/** Send JSON to `aiinfn/api/<path>`, which answers with JSON; rejects as `get` does. */
+export async function ask<T>(
+  path: string,
+  body: unknown,
+  settings: ServerConnection.ISettings = ServerConnection.makeSettings()
+): Promise<T> {
+  const init = { method: 'POST', body: JSON.stringify(body) };
+  const response = await request(path, init, settings);
+  return (await response.json()) as T;
 }
 
 async function request(
