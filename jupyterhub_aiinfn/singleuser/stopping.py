@@ -31,7 +31,8 @@ LONGEST = 2.5
 FRESH = 2.0
 """Seconds after which what was saved is old; who asks again before finds it saved."""
 KEEPING = 1.0
-"""Seconds for writing outputs into notebooks; what takes longer is found in the home by the next session."""
+"""Seconds for writing outputs into notebooks, and those that the tabs left of theirs; what takes longer is found in the
+home by the next session."""
 PAUSE = 0.02
 MAX_TABS = 100
 
@@ -99,11 +100,12 @@ class Stopping:
         self._task = asyncio.ensure_future(self._save_and_end(end))
 
     async def _save_and_end(self, end: Callable[[], object]) -> None:
+        until = time.monotonic() + LONGEST + KEEPING
         hook = BeforeStop.start(os.environ, self._app.log)
         try:
             await self.save()
             if self._keeper is not None:
-                await asyncio.wait_for(self._keeper.finish(self._asked_at), KEEPING)
+                await asyncio.wait_for(self._keeper.finish(self._asked_at), until - time.monotonic())
         except Exception:  # whatever it was: the end comes
             self._app.log.exception("stopping: not everything could be saved")
         finally:

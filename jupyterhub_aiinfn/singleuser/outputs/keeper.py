@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 SCHEMA_ID = "urn:jupyterhub-aiinfn:session"
 TICK = 2.0
 """Seconds between two looks at what is kept; nothing is done when nothing is."""
-AWAY = 10.0
+AWAY = 6.0
 """Seconds that a tab may be away: a reload, or a network that changes."""
-OTHERS = 30.0
+OTHERS = 20.0
 """Seconds that other tabs of the kernel have to fetch the outputs of a tab that is gone."""
 SAVED_AFTER = 3.0
 """Seconds between a run's end and a save that surely holds it."""
@@ -37,7 +37,7 @@ NEVER_RAN = 10.0
 """Seconds after which a run that an idle kernel has not begun counts as dropped."""
 MOST_RUNS = 500
 ALL_TOGETHER = 64 * 1024 * 1024
-"""Characters kept in memory for runs that have ended; the oldest go first (they are in their notebook by then)."""
+"""Characters kept in memory; the oldest runs that a notebook or a tab has go first."""
 
 
 class Keeper:
@@ -87,7 +87,7 @@ class Keeper:
         for kept in self.runs.values():
             if (kept.kernel, kept.tab) == (kernel, tab):
                 kept.orphan_since = time.monotonic()
-                kept.told = False
+                kept.told, kept.owed = False, True
 
     def requested(self, kernel: str, tab: str, request: Request) -> None:
         """A tab asks for the run of a cell."""
@@ -99,6 +99,8 @@ class Keeper:
 
     async def _find_notebook(self, kept: Kept) -> None:
         kept.path = await self._notebooks.path_of(kept.kernel)
+        if not kept.path:
+            self._forget(kept)  # a console
         kept.real_path, kept.seen = self._notebooks.look(kept.path)
 
     def _message(self, kernel: str, parent: str, kind: str, content: dict[str, Any]) -> None:
@@ -133,7 +135,7 @@ class Keeper:
         now = self._saved_at[path] = time.monotonic()
         for kept in list(self.runs.values()):
             old = kept.ended is not None and now - kept.ended > SAVED_AFTER
-            if kept.path == path and kept.merged is None and old and self.is_with_its_tab(kept):
+            if kept.path == path and kept.merged is None and old and self.is_in_its_tab(kept):
                 self._forget(kept)
 
     # What tabs ask
@@ -141,6 +143,10 @@ class Keeper:
     def is_with_its_tab(self, kept: Kept) -> bool:
         """Whether the tab that has the outputs in its document is connected."""
         return (kept.kernel, kept.tab) in self._connections.values()
+
+    def is_in_its_tab(self, kept: Kept) -> bool:
+        """Whether the document of a connected tab holds the outputs: one that was away must first say so."""
+        return self.is_with_its_tab(kept) and not kept.owed
 
     async def fetch(self, path: str, tab: str, file_hash: str, known: Mapping[str, int]) -> dict[str, Any]:
         """What a tab should show in the notebook; runs that it says it has are its to save from now on.
@@ -157,8 +163,8 @@ class Keeper:
         held = [one for one in self.runs.values() if one.path == path and one.merged is None]
         for kept in held:
             takes = kept.request.message_id in known and (kept.kernel, tab) in self._connections.values()
-            if takes and not self.is_with_its_tab(kept):
-                kept.tab, kept.orphan_since = tab, None
+            if takes and (kept.tab == tab or not self.is_with_its_tab(kept)):
+                kept.tab, kept.orphan_since, kept.owed = tab, None, False
         same = last if chain and await self._notebooks.hash_of(path) == last else ""
         return {"runs": [kept.for_tab(known) for kept in [*chain, *held]], "hash": same}
 
@@ -214,15 +220,14 @@ class Keeper:
                     kept.phase, kept.ended = Phase.done, time.monotonic()
 
     def _is_due(self, kept: Kept) -> bool:
-        if kept.phase is Phase.running or kept.orphan_since is None or not kept.path:
+        if kept.orphan_since is None or not kept.path:
             return False
-        away = time.monotonic() - kept.orphan_since
-        if not any(kernel == kept.kernel for kernel, _ in self._connections.values()):
-            return away > AWAY
-        if not kept.told:
+        others = any(kernel == kept.kernel for kernel, _ in self._connections.values())
+        if others and not kept.told:
             kept.told = True
             self._tell_tabs("outputs", kept.path)
-        return away > AWAY + OTHERS
+        wait = AWAY + OTHERS if others else AWAY
+        return kept.phase is not Phase.running and time.monotonic() - kept.orphan_since > wait
 
     async def merge(self, due: list[Kept]) -> None:
         """Write these into their notebooks, or next to them."""
@@ -250,7 +255,7 @@ class Keeper:
         await asyncio.gather(*self._finding, return_exceptions=True)
         due = []
         for kept in self.runs.values():
-            saved = self.is_with_its_tab(kept) and self._saved_at.get(kept.path, 0.0) >= asked_at
+            saved = self.is_in_its_tab(kept) and self._saved_at.get(kept.path, 0.0) >= asked_at
             if kept.merged is None and kept.path and not saved and kept.recorded.execution_count is not None:
                 if kept.phase is Phase.running:
                     kept.phase = Phase.interrupted
@@ -270,10 +275,11 @@ class Keeper:
         self._spool.remove(kept.request.message_id)
 
     def _bound(self) -> None:
-        """Runs that are in their notebook are kept for tabs that sleep, but not without end."""
+        """Runs are kept for tabs that sleep or never save, but not without end: first go those in their notebook."""
+        size = sum(kept.recorded.size for kept in self.runs.values())
         written = [kept for kept in self.runs.values() if kept.merged is not None]
-        size = sum(kept.recorded.size for kept in written)
-        for kept in written:
+        shown = [kept for kept in self.runs.values() if kept.ended is not None and self.is_in_its_tab(kept)]
+        for kept in [*written, *shown]:
             if len(self.runs) <= MOST_RUNS and size <= ALL_TOGETHER:
                 return
             size -= kept.recorded.size

@@ -56,6 +56,8 @@ class Kept:
     """Since when the tab is away, by the loop's clock."""
     asked: float = 0.0
     """When it was asked for, by the loop's clock."""
+    owed: bool = False
+    """Whether the tab was away and has not said yet that it has the outputs."""
     told: bool = False
     """Whether other tabs were told that there are outputs to fetch."""
     merged: tuple[str, str] | None = None
