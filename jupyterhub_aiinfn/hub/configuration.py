@@ -23,6 +23,7 @@ from .password import PasswordAuthenticator
 from .people import People
 from .platform import EnvironmentCache, Platform
 from .refusals import QuietRefusals
+from .saving import SavingProxy
 from .session_environment import FIRST_PAGE
 from .spawner_local import LocalSpawner
 
@@ -90,7 +91,7 @@ def make_platform(current: CurrentValues, installation: Installation) -> Platfor
 def _addresses(c: Any, installation: Installation) -> None:
     c.JupyterHub.bind_url = installation.public_url
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{installation.hub_port}"
-    c.JupyterHub.proxy_class = "jupyterhub.proxy.ConfigurableHTTPProxy"
+    c.JupyterHub.proxy_class = SavingProxy
     c.ConfigurableHTTPProxy.should_start = False
     c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{installation.proxy_api_port}"
     c.ConfigurableHTTPProxy.auth_token = installation.state.secret("proxy-token")

@@ -24,18 +24,19 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from .environments.handlers import routes as environment_routes
     from .folder_links import link_folders
     from .handlers import routes
+    from .outputs import install
     from .pulling import launch_routes
     from .reporting import Reporting
     from .stopping import Stopping
 
     if "AIINFN_WORKLOAD" in os.environ:
         link_folders(os.environ, Path.home())
-    stopping = Stopping(server_app)
+    keeper = install(server_app)
+    stopping = Stopping(server_app, keeper)
     stopping.install()
     reporting = Reporting(server_app, os.environ)
     server_app.io_loop.add_callback(reporting.start)
-    server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping, reporting))
-    server_app.web_app.add_handlers(".*$", launch_routes(server_app))
+    own = routes(server_app.web_app.settings["base_url"], stopping, reporting, keeper)
+    server_app.web_app.add_handlers(".*$", [*own, *launch_routes(server_app), *environment_routes(server_app)])
     cleanup.load(server_app)
-    server_app.web_app.add_handlers(".*$", environment_routes(server_app))
     server_app.log.info("jupyterhub_aiinfn is loaded")

@@ -7,6 +7,7 @@ Jupyter's events; each says at once that it is saving and then that it has saved
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -14,8 +15,12 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from .before_stop import BeforeStop
+
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
+
+    from .outputs.keeper import Keeper
 
 SCHEMA = Path(__file__).parent / "events" / "session.yaml"
 SCHEMA_ID = "urn:jupyterhub-aiinfn:session"
@@ -23,6 +28,11 @@ FIRST_ANSWER = 0.7
 """Seconds within which a tab must say that it is there: a round trip to a browser far away. Arbitrary."""
 LONGEST = 2.5
 """Seconds for saving; the platform gives a session 4 s when it stops, and kernels need some of them."""
+FRESH = 2.0
+"""Seconds after which what was saved is old; who asks again before finds it saved."""
+KEEPING = 1.0
+"""Seconds for writing outputs into notebooks, and those that the tabs left of theirs; what takes longer is found in the
+home by the next session."""
 PAUSE = 0.02
 MAX_TABS = 100
 
@@ -30,10 +40,13 @@ MAX_TABS = 100
 class Stopping:
     """The end of one server: asks the tabs, waits for them, then goes on as the server would have."""
 
-    def __init__(self, server_app: ServerApp) -> None:
+    def __init__(self, server_app: ServerApp, keeper: Keeper | None = None) -> None:
         self._app = server_app
+        self._keeper = keeper
         self._tabs: dict[str, bool] = {}
         self._begun = False
+        self._fresh_until = 0.0
+        self._asked_at = time.monotonic()
         self._task: asyncio.Task[None] | None = None
         assert server_app.event_logger is not None, "extensions are loaded after it is made"
         self._events = server_app.event_logger
@@ -60,11 +73,23 @@ class Stopping:
         if tab in self._tabs or len(self._tabs) < MAX_TABS:
             self._tabs[tab] = saved
 
+    def count(self) -> dict[str, int]:
+        """How many tabs answered, and how many of them have saved."""
+        return {"tabs": len(self._tabs), "saved": sum(self._tabs.values())}
+
     async def save(self) -> None:
-        """Ask the tabs and return when all that answered have saved, or when it takes too long."""
+        """Ask the tabs and return when all that answered have saved, or when it takes too long.
+
+        The hub asks before it takes the route away, and the signal comes just after: then nothing more can be saved.
+        """
+        begun = time.monotonic()
+        if begun < self._fresh_until:
+            return
+        self._asked_at = begun
         if not self._has_tabs():
             return
-        begun = time.monotonic()
+        self._tabs.clear()
+        self._fresh_until = begun + LONGEST + FRESH
         self._events.emit(schema_id=SCHEMA_ID, data={"event": "stopping", "seconds": LONGEST})
         while not self._is_done(time.monotonic() - begun):
             await asyncio.sleep(PAUSE)
@@ -75,9 +100,17 @@ class Stopping:
         self._task = asyncio.ensure_future(self._save_and_end(end))
 
     async def _save_and_end(self, end: Callable[[], object]) -> None:
+        until = time.monotonic() + LONGEST + KEEPING
+        hook = BeforeStop.start(os.environ, self._app.log)
         try:
             await self.save()
+            if self._keeper is not None:
+                await asyncio.wait_for(self._keeper.finish(self._asked_at), until - time.monotonic())
+        except Exception:  # whatever it was: the end comes
+            self._app.log.exception("stopping: not everything could be saved")
         finally:
+            if hook is not None:
+                await hook.ended()
             end()
 
     def _is_done(self, seconds: float) -> bool:

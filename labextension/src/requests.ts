@@ -4,7 +4,8 @@ import { ServerConnection } from '@jupyterlab/services';
 
 import { ErrorBody } from './api';
 
-type Settings = ServerConnection.ISettings;
+/** Where the server is and how to reach it. */
+export type Settings = ServerConnection.ISettings;
 
 /**
  * The JSON that our server extension answers at `aiinfn/api/<path>`.

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import httpx
 import pytest
@@ -26,6 +27,13 @@ BASE = "/user/alba%40example/"
 class JupyterServer:
     url: str
     process: subprocess.Popen[bytes]
+    folder: Path = Path()
+    """The home, which is also where its files are."""
+
+    def request(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """As the person who owns the server."""
+        headers = {"Authorization": f"token {TOKEN}"}
+        return httpx.request(method, f"{self.url}{path}", headers=headers, timeout=30, **arguments)
 
     def saving(self, body: object, token: str | None = TOKEN) -> httpx.Response:
         headers = {"Authorization": f"token {token}"} if token else {}
@@ -98,7 +106,7 @@ def running(folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Ite
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
     try:
-        server = JupyterServer(f"http://127.0.0.1:{port}{BASE}", process)
+        server = JupyterServer(f"http://127.0.0.1:{port}{BASE}", process, folder)
         wait_until_it_answers(server, process, folder)
         yield server
     finally:
@@ -111,7 +119,7 @@ def running(folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Ite
 
 
 def wait_until_it_answers(server: JupyterServer, process, folder) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
             server.session(token=None)

@@ -7,7 +7,9 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 import websocket
 
@@ -85,3 +87,25 @@ def test_a_second_signal_ends_it_at_once(own_server: JupyterServer) -> None:
         begun = time.monotonic()
         own_server.process.send_signal(signal.SIGTERM)
         assert seconds_to_the_end(own_server, begun) < 2
+
+
+def test_who_stops_it_from_outside_has_the_tabs_save_first(own_server: JupyterServer) -> None:
+    with follow(own_server) as tab, ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(own_server.request, "POST", "aiinfn/api/save")
+        assert json.loads(tab.recv())["event"] == "stopping"
+        own_server.saving({"tab": "one", "saved": False})
+        own_server.saving({"tab": "one", "saved": True})
+        assert answer.result(10).json() == {"tabs": 1, "saved": 1}
+        # The route is gone by now: the tab can say nothing more, and is not asked again.
+        own_server.process.send_signal(signal.SIGTERM)
+        own_server.process.wait(15)
+        log = (own_server.folder / "log").read_text()
+        assert log.count("open tabs have saved their documents") == 1
+
+
+def test_without_tabs_the_answer_comes_at_once(jupyter_server: JupyterServer) -> None:
+    assert jupyter_server.request("POST", "aiinfn/api/save").json() == {"tabs": 0, "saved": 0}
+
+
+def test_nobody_else_has_the_tabs_save(jupyter_server: JupyterServer) -> None:
+    assert httpx.post(f"{jupyter_server.url}aiinfn/api/save", timeout=10).status_code == 403

@@ -1,5 +1,6 @@
 /** The way out of a session: documents are saved, the hub ends it, and the browser goes on to a page of the hub. */
 import { IDocument, saveAll } from '../saving/model';
+import { IUnsavedStore } from '../saving/unsaved';
 
 /** What leaving needs from JupyterLab, the server and the browser. */
 export interface ILeaving {
@@ -17,6 +18,13 @@ export interface ILeaving {
 const WORKSPACE_SETTLES = 1000;
 const PAUSE = 500;
 const LONGEST = 30_000;
+const SAVING_SECONDS = 30;
+/** Where a save fails the session goes on and the tab has the document: the browser need not keep it. */
+const NOWHERE: IUnsavedStore = {
+  put: async () => undefined,
+  all: async () => [],
+  remove: async () => undefined
+};
 
 /** Raised when documents could not be saved: then nothing was stopped. */
 export class NotSaved extends Error {
@@ -32,7 +40,7 @@ export class NotSaved extends Error {
  */
 export async function leave(on: ILeaving, address: string): Promise<void> {
   const [{ failed }] = await Promise.all([
-    saveAll(on.documents()),
+    saveAll(on.documents(), NOWHERE, '', SAVING_SECONDS),
     on.pause(WORKSPACE_SETTLES)
   ]);
   if (failed.length) {

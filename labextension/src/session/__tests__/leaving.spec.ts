@@ -1,12 +1,15 @@
 import { ILeaving, NotSaved, leave } from '../leaving';
 
+const MODEL = { dirty: true, readOnly: false, toJSON: () => ({}) };
+
 function way(given: Partial<ILeaving> = {}) {
   const steps: string[] = [];
   const on: ILeaving = {
     documents: () => [
       {
         path: 'a.ipynb',
-        model: { dirty: true, readOnly: false },
+        model: MODEL,
+        contentsModel: null,
         save: async () => void steps.push('saved')
       }
     ],
@@ -32,9 +35,10 @@ describe('leave', () => {
     const save = async () => {
       throw new Error('the disk is full');
     };
-    const model = { dirty: true, readOnly: false };
     const { on, steps } = way({
-      documents: () => [{ path: 'b.ipynb', model, save }]
+      documents: () => [
+        { path: 'b.ipynb', model: MODEL, contentsModel: null, save }
+      ]
     });
     const left = leave(on, '/hub/home');
     await expect(left).rejects.toBeInstanceOf(NotSaved);
