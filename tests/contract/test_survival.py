@@ -426,16 +426,16 @@ async def test_limits_hold_after_another_installation_removed_our_folder(local: 
 
 
 async def test_an_extension_survives_whoever_wrote_it(local: LocalBackend, state: StateFolder) -> None:
-    workload = await local.start(shell("sleep 60", max_seconds=2))
+    begun, workload = time.monotonic(), await local.start(shell("sleep 60", max_seconds=8))
     extending = (
         "import asyncio, sys; from pathlib import Path; from tests.contract.conftest import make_values;"
         "from jupyterhub_aiinfn.backends.local.backend import LocalBackend;"
         "from jupyterhub_aiinfn.backends.local.state import StateFolder;"
         "backend = LocalBackend(make_values(), StateFolder(Path(sys.argv[1])));"
-        "asyncio.run(backend.extend(sys.argv[2], 4)); import os; os.kill(os.getpid(), 9)"
+        "asyncio.run(backend.extend(sys.argv[2], 11)); import os; os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", extending, str(state.root), workload.id], check=False, cwd=HERE)
-    await asyncio.sleep(3)
+    await asyncio.sleep(max(0, begun + 9 - time.monotonic()))
     assert (await local.workload(workload.id)).phase is Phase.running
     ended = await until_ended(local, workload.id)
     assert ended.reason is EndReason.max_age

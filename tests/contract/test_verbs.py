@@ -301,7 +301,7 @@ async def test_usage_is_measured_from_outside(backend: Backend) -> None:
     await asyncio.sleep(2)
     second = await backend.usage()
     assert set(second) == {busy.id, quiet.id}, job.id
-    assert second[busy.id].cpu_seconds - first[busy.id].cpu_seconds > 0.3
+    assert second[busy.id].cpu_seconds - first[busy.id].cpu_seconds > 0.15
     assert second[quiet.id].cpu_seconds - first[quiet.id].cpu_seconds < 0.1
     assert second[quiet.id].network_bytes == 0
     assert second[quiet.id].processes >= 2  # the sandbox's first process, and the program
