@@ -149,5 +149,10 @@ def test_a_platform_comes_back_from_a_backup_made_while_it_ran(place: Place) -> 
     assert [one.id for one in Records(second / "workloads").all()] == ended
     with start(place, "second") as platform, platform.login("alice", PASSWORD) as alice:
         assert alice.server("kept-name") is not None
-        work(platform, alice)
+        assert alice.start(**CHOICE).status_code in (201, 202)
+        alice.wait_ready()
+        headers = {"Authorization": f"token {variables_of_session(platform, 'alice')['JUPYTERHUB_API_TOKEN']}"}
+        for path in ("note.txt", "projects/quantum-lab/shared.txt"):
+            address = f"{platform.url}/user/alice/api/contents/{path}"
+            assert httpx.get(address, headers=headers, timeout=30).json()["content"] == "kept"
         assert platform.state.people.read_bytes() == (place.folder / "first" / "state" / "people.json").read_bytes()
