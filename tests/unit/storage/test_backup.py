@@ -35,6 +35,7 @@ from .disks import btrfs, mounted
 
 ROOT = os.geteuid() == 0
 OWNER = 65_600 if ROOT else os.getuid()
+pytestmark = pytest.mark.slow
 Listing = dict[str, tuple[Any, ...]]
 
 
