@@ -35,6 +35,7 @@ from .disks import btrfs, mounted
 
 ROOT = os.geteuid() == 0
 OWNER = 65_600 if ROOT else os.getuid()
+pytestmark = pytest.mark.slow
 Listing = dict[str, tuple[Any, ...]]
 
 
@@ -416,13 +417,15 @@ def test_ten_thousand_levels_fail_nothing(memory: Path) -> None:
     (memory / "home").mkdir()
     deep(memory / "home", 10_000)
     (memory / "home" / "file").write_text("kept")
+    begun = time.monotonic()
     written = trees.pack(memory / "home", memory / "home.tar")
-    assert "a path that is too long" in written.left_out[0]
+    assert time.monotonic() - begun < 10
+    assert "more than 200 folders below one another" in written.left_out[0]
     check_archive(memory / "home.tar", links=True)
     (memory / "again").mkdir()
     trees.unpack(memory / "home.tar", memory / "again", as_root=ROOT)
     assert (memory / "again" / "file").read_text() == "kept"
-    assert (memory / "again" / ("d/" * 1500)).is_dir()
+    assert (memory / "again" / ("d/" * 200)).is_dir()
 
 
 @pytest.mark.parametrize(("tops", "kept"), [(1, True), (2100, False)])

@@ -29,6 +29,8 @@ MOST_LEFT_OUT, MOST_TOPS = 200, 2000
 """Things that are left out of a folder one by one, and by their topmost folder: each is an argument of tar (arbitrary).
 
 With more of them nothing of the folder is kept: nobody else's copy may fail for what one person makes."""
+DEEPEST = 200
+"""Folders below one another that are kept (arbitrary): the time that tar takes for a name grows with their square."""
 EVERYTHING = "everything"
 CHANGED = re.compile(r"file changed as we read it|File removed before we read it|File shrank|Cannot stat: No such file")
 EXPECTED = re.compile(r"Exiting with failure status due to previous errors|Removing leading")
@@ -58,7 +60,6 @@ def pack(folder: Path, file: Path, *, without: Iterable[str] = (), links: bool =
     ``empty`` is a reason to keep nothing but the folder itself.
     """
     odd = {EVERYTHING: empty} if empty else find_odd(folder, set(without), links=links)
-    # Names without wildcards would be looked for by each of their beginnings: minutes for a path of a thousand folders.
     excluded = [f"--exclude=./{literally(name)}" for name in (*without, *odd)]
     if EVERYTHING in odd:
         excluded = ["--exclude=./*"]
@@ -92,11 +93,13 @@ def literally(name: str) -> str:
 
 def find_odd(folder: Path, without: set[str], *, links: bool) -> dict[str, str]:
     """What is not kept, by its path below ``folder``, with the reason. Sockets are left out by tar."""
-    walk, odd, tops = TreeWalk(folder, LONGEST_PATH), dict[str, str](), dict[str, str]()
+    walk, odd, tops = TreeWalk(folder, LONGEST_PATH, DEEPEST), dict[str, str](), dict[str, str]()
     for entry in walk:
         why = offence(entry.stat.st_mode, entry.stat.st_uid, entry.stat.st_gid, links=links)
         if walk.length + len(os.fsencode(entry.name)) > LONGEST_PATH:
             why = why or "a path that is too long"
+        if len(walk.levels) > DEEPEST and stat.S_ISDIR(entry.stat.st_mode):
+            why = why or f"more than {DEEPEST} folders below one another"
         top = walk.levels[1].name if len(walk.levels) > 1 else entry.name
         if not why or stat.S_ISSOCK(entry.stat.st_mode) or top in without:
             continue
