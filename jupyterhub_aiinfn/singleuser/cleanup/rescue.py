@@ -25,8 +25,8 @@ SEEDS = (
     ("JUPYTER_DATA_DIR", "nbsignatures.db"),
 )
 """What a rescue session begins with from the home: settings, layout, and which notebooks are trusted."""
-BROUGHT_BACK = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-"""What is copied into the home when there is room: what the person changed meanwhile."""
+BROUGHT_BACK = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_DATA_DIR")
+"""What is copied into the home when there is room: what changed meanwhile, trust in notebooks among it."""
 LARGEST_SEED = 20 * 1024 * 1024
 MOST_SEEDS = 500
 """Bytes of a file, and files of a folder, that are copied; arbitrary, far above what settings need."""
