@@ -19,6 +19,8 @@ COMMANDS = {
     "status": ("jupyterhub_aiinfn.cli.platform:status", "Say what runs, and what this machine enforces."),
     "user": ("jupyterhub_aiinfn.cli.user:user", "Add people and set their passwords."),
     "storage": ("jupyterhub_aiinfn.cli.storage:storage", "Say how full homes and shared folders are."),
+    "backup": ("jupyterhub_aiinfn.cli.backup:backup", "Copy everything that is worth keeping."),
+    "restore": ("jupyterhub_aiinfn.cli.backup:restore", "Make a state folder from a backup."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check and show the values file."),
 }

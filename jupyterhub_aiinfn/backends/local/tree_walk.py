@@ -42,9 +42,10 @@ class Level:
 class TreeWalk:
     """One walk, depth first. ``skipped`` counts folders that were not entered, ``first_skipped`` names one."""
 
-    def __init__(self, root: Path, longest_path: int | None = None) -> None:
-        """``root`` must not be a link. Folders with a longer path below it, in bytes, are skipped; None: none is."""
+    def __init__(self, root: Path, longest_path: int | None = None, deepest: int | None = None) -> None:
+        """``root`` must not be a link. Folders with a longer path below it (bytes), or further below, are skipped."""
         self.root = root
+        self.deepest = deepest
         self.longest_path = longest_path
         self.levels: list[Level] = []
         self.descriptor = -1
@@ -98,6 +99,8 @@ class TreeWalk:
 
     def _enter(self, name: str, device: int) -> bool:
         if self.longest_path is not None and self.length + len(os.fsencode(name)) > self.longest_path:
+            return self._skip(name)
+        if self.deepest is not None and len(self.levels) > self.deepest:
             return self._skip(name)
         try:
             descriptor = os.open(name, FLAGS, dir_fd=self.descriptor)

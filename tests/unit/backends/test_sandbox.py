@@ -10,7 +10,14 @@ import pytest
 from jupyterhub_aiinfn.backends.local.backend import places_of
 from jupyterhub_aiinfn.backends.local.cgroups import Cgroups, Limits, second_version_folder
 from jupyterhub_aiinfn.backends.local.interpreters import environment_trees
-from jupyterhub_aiinfn.backends.local.sandbox import Host, Occupant, bwrap_version, job_command, sandbox_command
+from jupyterhub_aiinfn.backends.local.sandbox import (
+    Host,
+    Occupant,
+    Share,
+    bwrap_version,
+    job_command,
+    sandbox_command,
+)
 from jupyterhub_aiinfn.backends.local.seccomp import ARCHITECTURES, seccomp_program
 
 ROOT = Host("/usr/bin/bwrap", "/usr/bin/setpriv", as_root=True, links=(("/bin", "usr/bin"),))
@@ -58,6 +65,34 @@ def test_only_the_own_home_is_writable() -> None:
     assert follows(words, "--bind", "/srv/state/homes/user-alice", "/home/alice")
     assert follows(words, "--ro-bind", "/opt/lab", "/opt/lab")
     assert follows(words, "--remount-ro", "/")
+
+
+SHARED = Occupant(
+    "alice",
+    210_000,
+    Path("/srv/state/homes/user-alice"),
+    shares=(
+        Share(Path("/srv/state/projects/shared-lab"), "projects/lab", ("project-lab", 95_000)),
+        Share(Path("/srv/state/public"), "public"),
+    ),
+)
+
+
+def test_shared_folders_are_beside_the_home_and_bring_their_groups() -> None:
+    words = sandbox_command(["x"], host=ROOT, occupant=SHARED)
+    assert follows(words, "--bind", "/srv/state/projects/shared-lab", "/projects/lab")
+    assert follows(words, "--ro-bind", "/srv/state/public", "/public")
+    assert follows(words, "--regid", "210000", "--groups", "95000", "--inh-caps=-all")
+    assert "--clear-groups" not in words
+    assert "project-lab:x:95000:alice" in SHARED.group.split("\n")
+    assert "setpriv" not in " ".join(sandbox_command(["x"], host=ORDINARY, occupant=SHARED))
+
+
+@pytest.mark.parametrize("tree", ["/projects/platform/.venv", "/projects", "/public/env"])
+def test_no_tree_is_mounted_among_shared_folders(tree: str) -> None:
+    moved = SHARED.beside([Path(tree)])
+    assert [moved.inner(share) for share in moved.shares] == ["/shared/projects/lab", "/shared/public"]
+    assert SHARED.beside([Path("/opt")]) == SHARED
 
 
 def test_the_state_folder_is_masked_inside_a_readable_tree() -> None:

@@ -54,6 +54,12 @@ def choose_quota(
     return XfsQuota(mount.point, number_of, measured())
 
 
+def snapshots(folder: Path) -> bool:
+    """Whether a snapshot of the folder can be taken: root, and a subvolume of btrfs."""
+    mount = mount_of(folder, MOUNTS.read_text(errors="surrogateescape"))
+    return os.geteuid() == 0 and mount is not None and mount.kind == "btrfs" and btrfs.is_subvolume(folder)
+
+
 def mount_of(folder: Path, mountinfo: str) -> Mount | None:
     """The last mounted file system among those nearest to the folder, as ``/proc/self/mountinfo`` has it."""
     place, best = folder.resolve(), None

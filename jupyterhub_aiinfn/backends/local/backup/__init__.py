@@ -1,0 +1,1 @@
+"""Copies of an installation that can be trusted: parts with checksums, made while it runs, checked before use."""
