@@ -18,7 +18,7 @@ NEEDED_FILES = 24
 """So many new files and folders does the first start of JupyterLab with a kernel make, and some to spare."""
 STATE = (".jupyter", ".local/share/jupyter", ".ipython", ".cache")
 """What the server and kernels keep in the home; where one exists and cannot be written, they fail."""
-REMEDY = "delete what is not needed, and the session goes on as an ordinary one"
+REMEDY = "delete what is not needed"
 
 
 @dataclass(frozen=True)

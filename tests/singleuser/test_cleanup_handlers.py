@@ -274,6 +274,17 @@ def test_it_becomes_an_ordinary_session_with_what_was_changed_meanwhile(rescued:
     assert answer.status_code != 302 or "cleanup" not in answer.headers["Location"]
 
 
+def test_notebooks_are_read_and_trusted_as_before_when_it_has_become_ordinary(rescued: Cleanup) -> None:
+    """The database of signatures was open in the folder that is a link to the home's now."""
+    address, headers = f"{rescued.server.url}api/contents", {"Authorization": f"token {TOKEN}"}
+    made = httpx.post(address, json={"type": "notebook"}, headers=headers).json()
+    assert rescued.ask("POST", "api/cleanup/continue", json={}).json() == {"problem": ""}
+    found = httpx.get(f"{address}/{made['path']}", headers=headers)
+    assert found.status_code == 200
+    assert httpx.put(f"{address}/{made['path']}", json=found.json(), headers=headers).status_code == 200
+    assert (rescued.home / ".local/share/jupyter/nbsignatures.db").is_file()
+
+
 def test_without_room_it_stays_one_and_says_why(rescued: Cleanup) -> None:
     (rescued.home / ".ipython").write_text("a file where a folder should be")
     answer = rescued.ask("POST", "api/cleanup/continue", json={}).json()

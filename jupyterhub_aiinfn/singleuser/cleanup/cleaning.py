@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+from nbformat.sign import NotebookNotary
 from tornado import web
 
 from jupyterhub_aiinfn.api.storage import StorageUse
@@ -42,8 +43,10 @@ class State:
 class Cleaning:
     """What is under way in the home of this session."""
 
-    def __init__(self, rescue: Rescue) -> None:
+    def __init__(self, rescue: Rescue, notary: NotebookNotary) -> None:
+        """``notary`` has a database open in the folder that moves when the session becomes an ordinary one."""
         self.rescue = rescue
+        self._notary = notary
         self.deletion: Run | None = None
         self._scan: Run | None = None
 
@@ -92,7 +95,13 @@ class Cleaning:
 
     async def go_on(self) -> str:
         """The person wants JupyterLab: an ordinary session when possible. Why it stays a rescue session, or empty."""
-        return await asyncio.to_thread(self.rescue.become_ordinary)
+        if not self.rescue.active:
+            return ""
+        self._notary.store.close()
+        try:
+            return await asyncio.to_thread(self.rescue.become_ordinary)
+        finally:
+            self._notary.store = self._notary.store_factory()
 
     async def unlock(self) -> None:
         """Give the person the right to write their own home back."""

@@ -31,7 +31,7 @@ def load(server_app: ServerApp) -> None:
     """Add the page and its addresses; a rescue session opens it first."""
     rescue = Rescue(os.environ, Path(os.environ.get("HOME") or server_app.root_dir))
     rescue.seed()
-    cleaning = Cleaning(rescue)
+    cleaning = Cleaning(rescue, server_app.contents_manager.notary)
     atexit.register(cleaning.end)
     say_what_cannot_be_saved(server_app, rescue.problem)
     application = server_app.web_app

@@ -233,10 +233,10 @@ const remove = async () => {
 
 const cancel = () => request("/deletion", { method: "DELETE" }).catch((error) => put("doing-count", error.message));
 
-// Where the service knows the use, its figure is the one that counts everywhere; what was counted here stands beside it.
+// Where the file system keeps a limit, its own figure counts, and beside it stands what was counted here.
 const showUse = () => {
   const counted = figures ? bytes(figures.bytes) + (figures.done ? " counted" : " counted so far") : "being counted";
-  const known = now.use.used_bytes !== null;
+  const known = now.use.enforced && now.use.used_bytes !== null;
   put("used", known ? `${now.use.at_least ? "at least " : ""}${bytes(now.use.used_bytes)} (${counted})` : counted);
   const limit = now.use.limit_bytes === null ? "none but the disk" : bytes(now.use.limit_bytes);
   put("limit", now.use.limit_bytes !== null && !now.use.enforced ? `${limit}, not enforced` : limit);
@@ -303,7 +303,11 @@ find("none").addEventListener("click", nothing);
 find("no").addEventListener("click", () => find("sure").close());
 find("yes").addEventListener("click", remove);
 find("cancel").addEventListener("click", cancel);
-find("close").addEventListener("click", () => find("doing").close());
+find("close").addEventListener("click", () => {
+  find("doing").close();
+  window.scrollTo(0, 0);
+  find("onward").focus();
+});
 find("doing").addEventListener("cancel", (event) => event.preventDefault());
 find("onward").addEventListener("click", goOn);
 find("unlock").addEventListener("click", unlock);

@@ -1,7 +1,7 @@
 """The rescue session from inside: its state in scratch space, and how it becomes an ordinary one without a restart.
 
 JupyterLab and kernels know folders in scratch space. When there is room again, what changed there is copied into the
-home, and each of these folders becomes a link to the home's own: open documents, kernels and addresses stay.
+home, and the server's folders become links to the home's own: open documents, kernels and addresses stay.
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ SEEDS = (
     ("JUPYTER_DATA_DIR", "nbsignatures.db"),
 )
 """What a rescue session begins with from the home: settings, layout, and which notebooks are trusted."""
-BROUGHT_BACK = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")
-"""What is copied into the home when there is room: what the person changed meanwhile."""
+BROUGHT_BACK = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_DATA_DIR")
+"""What is copied into the home when there is room: what changed meanwhile, trust in notebooks among it."""
+OF_KERNELS = ("IPYTHONDIR", "XDG_CACHE_HOME")
+"""What running kernels have open: it stays where it is, and kernels that start from now on use the home's."""
 LARGEST_SEED = 20 * 1024 * 1024
 MOST_SEEDS = 500
 """Bytes of a file, and files of a folder, that are copied; arbitrary, far above what settings need."""
@@ -91,12 +93,13 @@ class Rescue:
                 own.mkdir(mode=0o700, parents=True, exist_ok=True)
                 if name in BROUGHT_BACK:
                     bring_back(scratch, own, self._seeded_at)
-                replace_by_link(scratch, own)
+                if name not in OF_KERNELS:
+                    replace_by_link(scratch, own)
         except OSError as error:
             return f"the state of this session could not be copied into your home: {error.strerror}; make more room"
         self.active = False
         self.reason = ""
-        for name in ("AIINFN_RESCUE", "AIINFN_RESCUE_REASON"):
+        for name in ("AIINFN_RESCUE", "AIINFN_RESCUE_REASON", *OF_KERNELS):
             self._variables.pop(name, None)  # kernels that start from now on are those of an ordinary session
         return ""
 

@@ -140,7 +140,7 @@ class Scan(Walk):
     def list_folder(self, folder: Folder) -> None:
         """Keep it when it is among the largest and says more than what is in it."""
         too_small = len(self.largest_folders) == KEPT and folder.bytes <= self.largest_folders[0][0]
-        if too_small or folder.largest > MOSTLY * folder.bytes:
+        if too_small or not folder.bytes or folder.largest > MOSTLY * folder.bytes:
             return
         row = self.row(folder.names, folder.bytes, folder.newest, folder.owner, folder.files)
         self.keep(self.largest_folders, folder.bytes, row)
