@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from jupyterhub_aiinfn.backends.local.homes import prepare_home
+from jupyterhub_aiinfn.backends.local.uids import uid_of
 from tests.platform import RunningPlatform
 
 from .conftest import ROOT, MakePerson
@@ -25,7 +27,7 @@ PANEL = "#jp-aiinfn-environments"
 def test_a_package_of_ones_own(person: MakePerson, platform: RunningPlatform, results: Path) -> None:
     alice = person("alice", platform)
     alice.log_in()
-    leak_into_the_home(platform.state.home("user-alice"))
+    leak_into_the_home(platform)
     alice.start("python")
     try:
         the_image_s_kernel_says_how(alice)
@@ -37,17 +39,24 @@ def test_a_package_of_ones_own(person: MakePerson, platform: RunningPlatform, re
         alice.stop_by_api()
 
 
-def leak_into_the_home(home: Path) -> None:
-    """Packages that `pip install --user` left there, for every Python."""
+def leak_into_the_home(platform: RunningPlatform) -> None:
+    """Packages that `pip install --user` left there, for every Python; before the first session starts."""
+    home = platform.state.home("user-alice")
+    uid = uid_of(platform.state, "alice") if os.geteuid() == 0 else os.geteuid()
+    prepare_home(home, uid)
     for minor in range(9, 16):
         folder = home / SITE.format(minor=minor)
         folder.mkdir(parents=True)
         (folder / "leaked.py").write_text("")
         (folder / "numpy.py").write_text("raise SystemExit('leaked')")
         (folder / "leaks.pth").write_text("import os; open(os.path.expanduser('~/leaked.txt'), 'a').write('x')\n")
-    owner = home.stat()
     for path in [home / ".local", *(home / ".local").rglob("*")]:
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, uid, uid if uid != os.geteuid() else -1)
+
+
+def open_launcher(page: Page) -> None:
+    page.locator("#jp-main-dock-panel .lm-TabBar-addButton").first.click()
+    expect(page.locator(".jp-LauncherCard:visible").first).to_be_visible()
 
 
 def open_panel(page: Page) -> None:
@@ -74,7 +83,7 @@ def the_image_s_kernel_says_how(alice: Person) -> None:
         "import importlib.util as u, numpy, site; print(u.find_spec('leaked'), site.ENABLE_USER_SITE, 'end')"
     )
     output(alice, "None False end")
-    alice.page.keyboard.press("Control+Shift+L")
+    open_launcher(alice.page)
 
 
 def make_one_in_the_panel(alice: Person, results: Path) -> None:
@@ -96,11 +105,10 @@ def make_one_in_the_panel(alice: Person, results: Path) -> None:
     (results / "environments.png").write_bytes(picture)
     if os.environ.get("AIINFN_UPDATE_IMAGES"):
         (ROOT / "docs" / "images" / "environments.png").write_bytes(picture)
-    look_at_it_dark_and_narrow(page, results)
+    look_at_it_narrow(page, results)
 
 
-def look_at_it_dark_and_narrow(page: Page, results: Path) -> None:
-    page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+def look_at_it_narrow(page: Page, results: Path) -> None:
     page.set_viewport_size({"width": 700, "height": 900})
     page.screenshot(path=str(results / "environments-narrow.png"))
     page.set_viewport_size({"width": 1280, "height": 900})
@@ -123,7 +131,7 @@ def use_it_in_a_notebook(alice: Person) -> None:
 
 def use_it_in_a_terminal(alice: Person) -> None:
     home = alice.platform.state.home("user-alice")
-    alice.page.keyboard.press("Control+Shift+L")
+    open_launcher(alice.page)
     alice.page.locator(".jp-LauncherCard:visible", has_text="Terminal").first.click()
     terminal = alice.page.locator(".jp-Terminal:visible")
     terminal.wait_for()
