@@ -15,10 +15,12 @@ def _jupyter_server_extension_points() -> list[dict[str, str]]:
 
 def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     """Add our handlers to the server that loads us."""
+    from .environments import kernels
     from .environments.handlers import routes as environment_routes
     from .handlers import routes
     from .stopping import Stopping
 
+    kernels.show_in(server_app.kernel_spec_manager)
     stopping = Stopping(server_app)
     stopping.install()
     server_app.web_app.add_handlers(".*$", routes(server_app.web_app.settings["base_url"], stopping))
