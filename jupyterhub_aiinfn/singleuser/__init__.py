@@ -21,6 +21,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
 
     get_base_handler(server_app)  # it chooses the base of its handlers when they are imported
     from .cleanup import extension as cleanup
+    from .environments import kernels
     from .environments.handlers import routes as environment_routes
     from .folder_links import link_folders
     from .handlers import routes
@@ -29,6 +30,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from .reporting import Reporting
     from .stopping import Stopping
 
+    kernels.show_in(server_app.kernel_spec_manager)
     if "AIINFN_WORKLOAD" in os.environ:
         link_folders(os.environ, Path.home())
     keeper = install(server_app)

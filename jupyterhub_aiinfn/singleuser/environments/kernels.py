@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from jupyter_core.paths import jupyter_data_dir
 
@@ -19,6 +20,13 @@ LAUNCHER = ("python", "-I", "-m", "jupyterhub_aiinfn.singleuser.environments.ker
 def folder(place: str, name: str) -> Path:
     """The folder of the environment's kernel spec."""
     return Path(jupyter_data_dir()) / "kernels" / kernel_name(place, name)
+
+
+def show_in(kernel_spec_manager: Any) -> None:
+    """Have a server show them, last: JupyterHub keeps servers from reading the settings in homes, kernels included."""
+    own = str(Path(jupyter_data_dir()) / "kernels")
+    if own not in kernel_spec_manager.kernel_dirs:
+        kernel_spec_manager.kernel_dirs = [*kernel_spec_manager.kernel_dirs, own]
 
 
 def is_used(place: str, name: str) -> bool:

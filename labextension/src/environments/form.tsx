@@ -46,20 +46,19 @@ export function NewEnvironment(props: IFormProps): JSX.Element {
       onSubmit={event => void submit(event)}
     >
       <h3 id="jp-aiinfn-environments-new">{trans.__('New environment')}</h3>
-      <label>
-        <span>{trans.__('Name')}</span>
-        <input
-          className="jp-mod-styled"
-          name="name"
-          required
-          pattern={NAME}
-          maxLength={41}
-          autoComplete="off"
-          aria-describedby="jp-aiinfn-environments-name-help"
-          value={name}
-          onChange={event => setName(event.target.value)}
-        />
-      </label>
+      <label htmlFor="jp-aiinfn-environments-name">{trans.__('Name')}</label>
+      <input
+        id="jp-aiinfn-environments-name"
+        className="jp-mod-styled"
+        name="name"
+        required
+        pattern={NAME}
+        maxLength={41}
+        autoComplete="off"
+        aria-describedby="jp-aiinfn-environments-name-help"
+        value={name}
+        onChange={event => setName(event.target.value)}
+      />
       <small id="jp-aiinfn-environments-name-help">
         {trans.__('Letters a-z, digits and hyphens.')}
       </small>
@@ -69,35 +68,35 @@ export function NewEnvironment(props: IFormProps): JSX.Element {
           'It is the image of this session, and no other can be seen from here; for another one, start a session with its profile.'
         )}
       </p>
-      <label>
-        <span>{trans.__('Where')}</span>
-        <select
-          className="jp-mod-styled"
-          name="place"
-          value={place}
-          onChange={event => setPlace(event.target.value)}
-        >
-          {listing.places.map(one => (
-            <option key={one.id} value={one.id} disabled={!one.writable}>
-              {one.id === HOME
-                ? trans.__('My home')
-                : trans.__('Project folder: %1', one.id)}
-            </option>
-          ))}
-        </select>
+      <label htmlFor="jp-aiinfn-environments-place">{trans.__('Where')}</label>
+      <select
+        id="jp-aiinfn-environments-place"
+        className="jp-mod-styled"
+        name="place"
+        value={place}
+        onChange={event => setPlace(event.target.value)}
+      >
+        {listing.places.map(one => (
+          <option key={one.id} value={one.id} disabled={!one.writable}>
+            {one.id === HOME
+              ? trans.__('My home')
+              : trans.__('Project folder: %1', one.id)}
+          </option>
+        ))}
+      </select>
+      <label htmlFor="jp-aiinfn-environments-packages">
+        {trans.__('Packages')}
       </label>
-      <label>
-        <span>{trans.__('Packages')}</span>
-        <textarea
-          className="jp-mod-styled"
-          name="packages"
-          rows={4}
-          spellCheck={false}
-          aria-describedby="jp-aiinfn-environments-packages-help"
-          value={packages}
-          onChange={event => setPackages(event.target.value)}
-        />
-      </label>
+      <textarea
+        id="jp-aiinfn-environments-packages"
+        className="jp-mod-styled"
+        name="packages"
+        rows={4}
+        spellCheck={false}
+        aria-describedby="jp-aiinfn-environments-packages-help"
+        value={packages}
+        onChange={event => setPackages(event.target.value)}
+      />
       <small id="jp-aiinfn-environments-packages-help">
         {trans.__('One a line, with versions if you like, such as uproot>=5.')}
       </small>

@@ -101,6 +101,7 @@ function activate(
     );
     const made = new MainAreaWidget({ content });
     made.id = PANEL;
+    made.toolbar.hide();
     made.title.label = trans.__('Environments');
     made.title.icon = extensionIcon;
     made.title.closable = true;
