@@ -106,10 +106,11 @@ def start_a_repository_with_the_git_panel(alice: Person, home: Path, results: Pa
     os.chown(home / "work", home.stat().st_uid, home.stat().st_gid)
     alice.go("/user/alice/lab/tree/work?reset")
     alice.in_lab()
+    expect(page.locator(".jp-BreadCrumbs")).to_contain_text("work", timeout=30_000)
     page.get_by_role("tab", name="Git").click()
     page.get_by_role("button", name="Initialize a Repository").click()
     page.locator(".jp-Dialog button.jp-mod-accept").click()
-    expect(page.locator("#jp-git-sessions")).to_contain_text("Current Repository", timeout=30_000)
+    expect(page.locator("#jp-git-sessions")).to_contain_text("work", timeout=60_000)
     page.screenshot(path=str(results / "lab-git.png"))
     assert (home / "work" / ".git" / "HEAD").exists()
 
