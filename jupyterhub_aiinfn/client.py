@@ -14,7 +14,7 @@ from .api.availability import Availability
 from .api.base import ErrorBody, Message
 from .api.environments import Environment
 from .api.people import Health, Me
-from .api.sessions import Sessions
+from .api.sessions import SessionLimits, Sessions
 from .errors import ServiceError
 
 if TYPE_CHECKING:
@@ -59,6 +59,10 @@ class Client:
     def sessions(self, *, everybody: bool = False) -> Sessions:
         """The owner's sessions; with ``everybody`` all of them, for tokens that may read all servers."""
         return self._get("/api/v1/sessions", Sessions, {"all": "true"} if everybody else {})
+
+    def session(self, workload: str) -> SessionLimits:
+        """How long a session may stay; its workload is ``$AIINFN_WORKLOAD`` inside it."""
+        return self._get(f"/api/v1/sessions/{quote(workload, safe='')}", SessionLimits)
 
     def availability(self) -> Availability:
         """What is free."""

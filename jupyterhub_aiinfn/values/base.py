@@ -68,9 +68,7 @@ RATE = r"^[0-9]{1,6} ?(B|KiB|MiB|GiB)/s$"
 
 
 def parse_rate(value: Any) -> int:
-    """Read ``20 KiB/s``, ``0 B/s`` or ``2 MiB/s`` as bytes per second."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
+    """Read ``20 KiB/s``, ``0 B/s`` or ``2 MiB/s`` as bytes per second; a bare number does not say its unit."""
     found = re.fullmatch(r"([0-9]{1,6}) ?((?:B|KiB|MiB|GiB)/s)", value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("must be a rate such as 20 KiB/s, 500 B/s or 2 MiB/s")

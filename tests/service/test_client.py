@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
+from jupyterhub_aiinfn.api.workloads import EndReason
 from jupyterhub_aiinfn.client import Client
 from jupyterhub_aiinfn.errors import ServiceError
 
+from .running import wait_for
 from .test_tokens import hub_token, start
 
 
@@ -23,6 +25,12 @@ def test_a_session_asks_with_its_own_token(platform, browse):
         assert client.sessions().sessions == ()
         assert client.health().status == "ok"
         assert client.environment("quantum").name == "Quantum"
+        work = platform.session(person="nina")
+        wait_for(lambda: client.sessions().sessions, 10, "the session's appearance")
+        assert client.session(work.id).idle_after_seconds == 60
+        with pytest.raises(ServiceError, match="no session"):
+            client.session("w" + "0" * 20)
+        platform.farm.end(work.id, EndReason.finished)
         with pytest.raises(ServiceError, match="there is no image") as unknown:
             client.environment("pyhton")
         assert (unknown.value.status, unknown.value.reason) == (404, "not-found")

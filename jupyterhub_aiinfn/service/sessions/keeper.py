@@ -33,8 +33,8 @@ REASONS = {
     StopCause.max_age: EndReason.max_age,
     StopCause.administrator: EndReason.administrator,
 }
-SHORTEST = 0.2
-"""Seconds between two looks at least (arbitrary)."""
+LATE = 0.5
+"""Seconds between two looks at least (arbitrary): while the backend has its patience to end a session by itself."""
 
 
 @dataclass
@@ -100,7 +100,7 @@ class Keeper:
             warned[work.id], wait = await self._decide(work, rows[work.id])
             pause = min(pause, wait)
         await self.stays.look(works, {work.id: self._stored(work) for work in works}, warned)
-        return max(SHORTEST, pause)
+        return pause
 
     def idle_for(self, work: Workload) -> timedelta | None:
         """How long nothing has worked in a session; None when something does, or nothing is known."""
@@ -166,7 +166,13 @@ class Keeper:
         idle = idle_end(policy, stay)
         due = idle is not None and stay.now >= idle - policy.warning_time(StopCause.idle)
         warned = (row.warned_at or int(stay.now.timestamp())) if due else None
-        return warned, self.every if end is None else max(0.0, (end.at - stay.now).total_seconds())
+        return warned, self._pause(work, stay, end)
+
+    def _pause(self, work: Workload, stay: Stay, end: End | None) -> float:
+        """When to look again for the sake of one session: at its next end, unless that has begun."""
+        if end is None or work.id in self._stopping:
+            return self.every
+        return max(LATE, (end.at - stay.now).total_seconds())
 
     async def _extend_again(self, work: Workload, row: StayRow, policy: Policy) -> None:
         """An extension that was granted just before the service was killed reaches the backend now."""
