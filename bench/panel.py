@@ -15,7 +15,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -125,7 +125,7 @@ def tab(server: servers.Server) -> Iterator[Page]:
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         raise RuntimeError("Chromium is missing; `make setup` installs it or says how")
-    with sync_playwright() as playwright, server.login(PERSON) as client:
+    with sync_playwright() as playwright, closing(server.login(PERSON)) as client:
         browser = playwright.chromium.launch(executable_path=program, args=FLAGS)
         page = browser.new_page()
         page.context.add_cookies(

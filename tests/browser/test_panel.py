@@ -154,8 +154,9 @@ def test_the_panel_is_readable_in_the_dark_and_in_a_narrow_window(alice: Person,
     expect(panel).to_contain_text(re.compile(r"[\d.]+ of 1"), timeout=30_000)
     picture(alice, results, "session-panel-dark")
     assert violations(alice, "#jp-aiinfn-session-panel, #jp-aiinfn-session-status") == []
-    page.set_viewport_size({"width": 420, "height": 700})
-    expect(panel.get_by_role("button", name="Stop…")).to_be_visible()
+    page.set_viewport_size({"width": 480, "height": 700})
+    page.keyboard.press("Control+b")  # the file browser goes: JupyterLab gives a narrow window to one side
+    expect(panel.get_by_role("button", name="Stop…")).to_be_in_viewport()
     picture(alice, results, "session-panel-narrow")
     wide = panel.evaluate("node => node.scrollWidth - node.clientWidth")
     assert wide <= 0, "nothing is cut off"
@@ -183,7 +184,7 @@ def test_a_person_is_warned_extends_once_and_reads_why_not_twice(
         warning.get_by_role("button", name="Extend by 1 h").click()
         expect(warning).to_be_hidden(timeout=20_000)
         panel = open_panel(alice)
-        expect(panel).to_contain_text(re.compile("1 h 0[01] min left|59 min left|1 h 00 min left"))
+        expect(panel).to_contain_text(re.compile(r"1 h( 0\d min)? left|59 min left"))
         expect(panel.get_by_role("button", name="Extend by 1 h")).to_be_disabled()
         expect(panel.locator(".jp-aiinfn-extend")).to_contain_text("extended 1 time already")
         expect(panel).to_contain_text("The cooling is repaired at noon")
