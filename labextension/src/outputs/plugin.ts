@@ -12,7 +12,7 @@ import {
 } from '@jupyterlab/translation';
 
 import { Outputs } from './model';
-import { notebookOf } from './notebook';
+import { findHash, notebookOf } from './notebook';
 
 const ID = 'jupyterhub-aiinfn:outputs';
 const SCHEMA_ID = 'urn:jupyterhub-aiinfn:session';
@@ -151,13 +151,18 @@ function activate(
   translator: ITranslator | null
 ): void {
   const trans = (translator ?? nullTranslator).load('jupyterhub_aiinfn');
-  const { events, serverSettings } = app.serviceManager;
+  const { contents, events, serverSettings } = app.serviceManager;
   const followers = new Set<Follower>();
 
   tracker.widgetAdded.connect((_, panel) => {
     const outputs = new Outputs(notebookOf(panel, serverSettings));
     const follower = new Follower(panel, outputs);
     followers.add(follower);
+    panel.context.pathChanged.connect(() => {
+      findHash(panel, contents).catch(error =>
+        console.warn('aiinfn: the file could not be looked at', error)
+      );
+    });
     panel.disposed.connect(() => followers.delete(follower));
   });
   events.stream.connect((_, emission) => {
