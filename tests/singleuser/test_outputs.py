@@ -36,7 +36,9 @@ def opened(server: JupyterServer, path: str, *cells: tuple[str, str]) -> Tab:
 
 
 def aside(server: JupyterServer, path: str) -> list[Path]:
-    return sorted(server.folder.glob(f"{Path(path).stem} (outputs of *).ipynb"))
+    """Notebooks with what it could not take, once they are written."""
+    found = sorted(server.folder.glob(f"{Path(path).stem} (outputs of *).ipynb"))
+    return [one for one in found if one.read_text().endswith("}\n")]
 
 
 def test_a_closed_tab_finds_the_outputs_in_the_notebook(server: JupyterServer, path: str) -> None:

@@ -65,28 +65,20 @@ export class Outputs {
     }
     this._live.clear();
     this._connection += 1;
+    this._stale = true;
+  }
+
+  /** Whether the connection was lost since the server was last asked: the file may have changed for our outputs. */
+  get isStale(): boolean {
+    return this._stale;
   }
 
   /** Ask the server, and show what is missing here. Whether something still runs that only the server hears. */
-  async bring(): Promise<boolean> {
-    if (this._asking) {
-      return false;
-    }
-    this._asking = true;
-    try {
-      const answer = await this._notebook.ask(this._notebook.hash, this.known);
-      const taken = answer.runs.filter(run => this._take(run));
-      if (answer.hash) {
-        this._notebook.rebase(answer.hash);
-      }
-      if (taken.length) {
-        // Say so: from now on these are this tab's to save.
-        await this._notebook.ask(this._notebook.hash, this.known);
-      }
-      return answer.runs.some(run => run.running && this._taken.has(run.id));
-    } finally {
-      this._asking = false;
-    }
+  bring(): Promise<boolean> {
+    this._asking ??= this._bring().finally(() => {
+      this._asking = null;
+    });
+    return this._asking;
   }
 
   /** The runs that the server need not send, or not in this version. */
@@ -96,6 +88,21 @@ export class Outputs {
       known[id] = HAS_ANY;
     }
     return { ...known, ...Object.fromEntries(this._taken) };
+  }
+
+  private async _bring(): Promise<boolean> {
+    const connection = this._connection;
+    const answer = await this._notebook.ask(this._notebook.hash, this.known);
+    const taken = answer.runs.filter(run => this._take(run));
+    if (answer.hash) {
+      this._notebook.rebase(answer.hash);
+    }
+    this._stale = this._stale && connection !== this._connection;
+    if (taken.length) {
+      // Say so: from now on these are this tab's to save.
+      await this._notebook.ask(this._notebook.hash, this.known);
+    }
+    return answer.runs.some(run => run.running && this._taken.has(run.id));
   }
 
   private _take(run: IRun): boolean {
@@ -114,7 +121,8 @@ export class Outputs {
     return true;
   }
 
-  private _asking = false;
+  private _asking: Promise<boolean> | null = null;
+  private _stale = false;
   private _connection = 0;
   /** Runs under way that this tab asked for, and on which connection. */
   private _live = new Map<string, number>();

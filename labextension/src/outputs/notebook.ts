@@ -2,6 +2,7 @@
 import { CodeCell } from '@jupyterlab/cells';
 import { IOutput } from '@jupyterlab/nbformat';
 import { NotebookPanel } from '@jupyterlab/notebook';
+import { Contents } from '@jupyterlab/services';
 import { JSONExt, ReadonlyJSONValue } from '@lumino/coreutils';
 
 import { Settings, send } from '../requests';
@@ -30,6 +31,19 @@ function cellOf(panel: NotebookPanel, id: string): ICell | null {
     outputs: cell.model.outputs.toJSON() as ReadonlyJSONValue[],
     show: run => show(cell, run)
   };
+}
+
+/** After a rename JupyterLab knows the file by its time only: find its hash, unless it was changed meanwhile. */
+export async function findHash(
+  panel: NotebookPanel,
+  contents: Contents.IManager
+): Promise<void> {
+  const options = { content: false, hash: true };
+  const found = await contents.get(panel.context.path, options);
+  const known = panel.context.contentsModel;
+  if (found.hash && known?.last_modified === found.last_modified) {
+    rebase(panel, found.hash);
+  }
 }
 
 function rebase(panel: NotebookPanel, hash: string): void {

@@ -12,7 +12,7 @@ import {
 } from '@jupyterlab/translation';
 
 import { Outputs } from './model';
-import { notebookOf } from './notebook';
+import { findHash, notebookOf } from './notebook';
 
 const ID = 'jupyterhub-aiinfn:outputs';
 const SCHEMA_ID = 'urn:jupyterhub-aiinfn:session';
@@ -20,6 +20,10 @@ const SCHEMA_ID = 'urn:jupyterhub-aiinfn:session';
 const FOLLOW = 2000;
 /** Milliseconds that must have passed before a tab that is looked at again asks again. */
 const LOOK_AGAIN = 10_000;
+/** Milliseconds after which a save asks first: the machine may have slept, and nothing has said so yet. */
+const LONG_AGO = 60_000;
+/** Milliseconds that a save waits for the answer. */
+const LONGEST = 3000;
 
 interface IOutputsEvent {
   schema_id: string;
@@ -47,6 +51,7 @@ class Follower {
       }
     });
     this._listen(sessionContext.session?.kernel ?? null);
+    this._askBeforeSaves();
     void Promise.all([_panel.revealed, sessionContext.ready]).then(() =>
       this.bring()
     );
@@ -77,6 +82,19 @@ class Follower {
     if (Date.now() - this._asked > LOOK_AGAIN) {
       void this.bring();
     }
+  }
+
+  /** What the server wrote into the file while this tab was away is no conflict: the tab gets it before it saves. */
+  private _askBeforeSaves(): void {
+    const { context } = this._panel;
+    const save = context.save.bind(context);
+    context.save = async () => {
+      if (this._outputs.isStale || Date.now() - this._asked > LONG_AGO) {
+        const late = new Promise(resolve => setTimeout(resolve, LONGEST));
+        await Promise.race([this.bring(), late]);
+      }
+      await save();
+    };
   }
 
   private _listen(kernel: Kernel.IKernelConnection | null | undefined): void {
@@ -133,13 +151,18 @@ function activate(
   translator: ITranslator | null
 ): void {
   const trans = (translator ?? nullTranslator).load('jupyterhub_aiinfn');
-  const { events, serverSettings } = app.serviceManager;
+  const { contents, events, serverSettings } = app.serviceManager;
   const followers = new Set<Follower>();
 
   tracker.widgetAdded.connect((_, panel) => {
     const outputs = new Outputs(notebookOf(panel, serverSettings));
     const follower = new Follower(panel, outputs);
     followers.add(follower);
+    panel.context.pathChanged.connect(() => {
+      findHash(panel, contents).catch(error =>
+        console.warn('aiinfn: the file could not be looked at', error)
+      );
+    });
     panel.disposed.connect(() => followers.delete(follower));
   });
   events.stream.connect((_, emission) => {

@@ -100,9 +100,23 @@ describe('Outputs', () => {
     const ask = one.ask;
     one.ask = () => Promise.reject(new Error('away'));
     const both = await Promise.allSettled([outputs.bring(), outputs.bring()]);
-    expect(both.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(both.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
     one.ask = ask;
-    await outputs.bring();
+    await Promise.all([outputs.bring(), outputs.bring()]);
     expect(one.shown.length).toBe(1);
+  });
+
+  it('is stale from the loss of the connection until the server has answered', async () => {
+    const one = notebook({ runs: [], hash: '' });
+    const outputs = new Outputs(one);
+    expect(outputs.isStale).toBe(false);
+    outputs.lost();
+    expect(outputs.isStale).toBe(true);
+    await outputs.bring();
+    expect(outputs.isStale).toBe(false);
+    const asking = outputs.bring();
+    outputs.lost();
+    await asking;
+    expect(outputs.isStale).toBe(true);
   });
 });
