@@ -20,8 +20,8 @@ INDEX = "https://index.example.org/simple"
         f"{INDEX} https://alice:secret@other.example.org/simple",
         f"{INDEX}?token=secret",
         f"{INDEX}#secret",
-        "/root/secret",
-        "file:///root/secret",
+        "/srv/secret",
+        "file:///srv/secret",
         "https://[secret",
         "secret",
     ],
@@ -40,7 +40,7 @@ def test_plain_addresses_do_and_nothing_else_of_the_platform() -> None:
         "PIP_TRUSTED_HOST": "other.example.org",
     }
     others = {
-        "PIP_CLIENT_CERT": "/root/key.pem",
+        "PIP_CLIENT_CERT": "/srv/key.pem",
         "PIP_KEYRING_PROVIDER": "import",
         "AIINFN_STATE": "/s",
         "PIP_USER": "1",
