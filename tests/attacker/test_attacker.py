@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jupyterhub_aiinfn.backends.local.landlock import can_scope
 from jupyterhub_aiinfn.backends.local.listening import root_has_ports
-from jupyterhub_aiinfn.backends.local.uids import FIRST
+from jupyterhub_aiinfn.backends.local.uids import UIDS
 
 from .conftest import ORDINARY_UID, ROOT, Platform
 
@@ -20,7 +20,7 @@ def test_nothing_is_reached_from_inside(platform: Platform) -> None:
     assert len(facts["reached"]) == 2
     assert set(facts["reached"].values()) == {not enforced(platform)["abstract sockets"][0]}
     if platform.as_root:
-        assert facts["uid"] >= FIRST
+        assert facts["uid"] >= UIDS.first
     elif ROOT:
         assert facts["uid"] == ORDINARY_UID
 
