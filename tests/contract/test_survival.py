@@ -239,7 +239,7 @@ async def test_a_start_that_is_stopped_before_it_began_begins_nothing(local: Loc
     ending = asyncio.ensure_future(local.stop(wanted.id))
     await until(lambda: (state.workloads / wanted.id / "stop").exists())
     with pytest.raises(BackendError, match="stopped before it began"):
-        launch(state.workloads / wanted.id, local._plan(wanted, local._occupant("alice"), (), {}))
+        launch(state.workloads / wanted.id, local._plan(wanted, local._occupant(wanted), (), {}))
     assert (await ending).reason is EndReason.not_started
 
 
