@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jupyterhub_aiinfn.backends.local.landlock import can_scope
 from jupyterhub_aiinfn.backends.local.listening import root_has_ports
-from jupyterhub_aiinfn.backends.local.uids import FIRST
+from jupyterhub_aiinfn.backends.local.uids import UIDS
 
 from .conftest import ORDINARY_UID, ROOT, Platform
 
@@ -20,7 +20,7 @@ def test_nothing_is_reached_from_inside(platform: Platform) -> None:
     assert len(facts["reached"]) == 2
     assert set(facts["reached"].values()) == {not enforced(platform)["abstract sockets"][0]}
     if platform.as_root:
-        assert facts["uid"] >= FIRST
+        assert facts["uid"] >= UIDS.first
     elif ROOT:
         assert facts["uid"] == ORDINARY_UID
 
@@ -45,7 +45,8 @@ def test_what_is_not_enforced_is_said(platform: Platform) -> None:
     assert said["ports"][0] is (platform.as_root and root_has_ports())
     assert said["abstract sockets"][0] is can_scope()
     limits = {"memory", "cores", "processes"}
-    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", "ports", *limits}
+    assert said["size"][0] or "counted, and nothing refuses" in said["size"][1]
+    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", "ports", "size", *limits}
 
 
 def test_a_fork_bomb_ends_with_its_session(platform: Platform) -> None:

@@ -22,7 +22,7 @@ from jupyterhub_aiinfn.backends.local.launching import launch
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
 from jupyterhub_aiinfn.backends.local.records import Records
 from jupyterhub_aiinfn.backends.local.state import StateFolder, read_json
-from jupyterhub_aiinfn.backends.local.uids import FIRST, uid_of
+from jupyterhub_aiinfn.backends.local.uids import UIDS, uid_of
 from jupyterhub_aiinfn.errors import BackendError
 
 from .conftest import make_values
@@ -239,7 +239,7 @@ async def test_a_start_that_is_stopped_before_it_began_begins_nothing(local: Loc
     ending = asyncio.ensure_future(local.stop(wanted.id))
     await until(lambda: (state.workloads / wanted.id / "stop").exists())
     with pytest.raises(BackendError, match="stopped before it began"):
-        launch(state.workloads / wanted.id, local._plan(wanted, local._occupant("alice"), (), {}))
+        launch(state.workloads / wanted.id, local._plan(wanted, local._occupant(wanted), (), {}))
     assert (await ending).reason is EndReason.not_started
 
 
@@ -384,7 +384,7 @@ async def test_uids_are_never_given_twice(local: LocalBackend, state: StateFolde
     uids = await asyncio.gather(*(asyncio.to_thread(uid_of, state, name) for name in names * 2))
     assert uids[:12] == uids[12:]
     assert len(set(uids)) == 12
-    assert min(uids) == FIRST
+    assert min(uids) == UIDS.first
     assert max(uids) < 100_000, "from there on, containers have them"
 
 
