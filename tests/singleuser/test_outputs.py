@@ -228,7 +228,7 @@ def test_the_end_in_the_middle_of_a_cell_leaves_the_outputs_so_far(own_server: J
     time.sleep(1.2)
     tab.go_away()
     own_server.process.send_signal(signal.SIGTERM)
-    assert own_server.process.wait(10) is not None
+    assert own_server.process.wait(40) is not None
     text = outputs(own_server, "n.ipynb", "a")
     assert text.startswith("0\n1\n")
     assert "ended while this cell was running" in text
@@ -238,7 +238,7 @@ def test_a_tab_that_sleeps_at_the_end_loses_nothing(own_server: JupyterServer) -
     tab = opened(own_server, "n.ipynb", ("a", "print(1)"))
     tab.wait_for_idle(tab.run("a", "print(1)"))
     own_server.process.send_signal(signal.SIGTERM)  # connected, but it answers nothing
-    own_server.process.wait(10)
+    own_server.process.wait(40)
     assert outputs(own_server, "n.ipynb", "a") == "1\n"
 
 
