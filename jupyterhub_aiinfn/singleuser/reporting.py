@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from jupyterhub_aiinfn.api.base import Message
 from jupyterhub_aiinfn.api.lab import LabSession, LiveFigures
 from jupyterhub_aiinfn.api.sessions import SessionLimits
-from jupyterhub_aiinfn.api.storage import QuotaMethod, StorageUse
+from jupyterhub_aiinfn.api.storage import FolderKind, QuotaMethod, StorageReport, StorageUse
 from jupyterhub_aiinfn.errors import ServiceError
 
 from .measuring import Measuring
@@ -40,19 +40,6 @@ LIVE_EVERY = 5.0
 LEASE = 150.0
 """Seconds for which a tab that said that it looks is believed; it says so again each minute."""
 MAX_TABS = 100
-
-
-class Folder(Message):
-    """As much of a folder in the service's answer as the panel shows."""
-
-    kind: str
-    use: StorageUse | None = None
-
-
-class Folders(Message):
-    """The answer of the service's ``/storage``."""
-
-    folders: tuple[Folder, ...] = ()
 
 
 class Reporting:
@@ -179,8 +166,8 @@ class Reporting:
         found = None
         if self.platform is not None:
             with contextlib.suppress(ServiceError):
-                report = await self.platform.ask("GET", f"{API}/storage", Folders)
-                found = next((one.use for one in report.folders if one.kind == "home"), None)
+                report = await self.platform.ask("GET", f"{API}/storage", StorageReport)
+                found = next((one.use for one in report.folders if one.kind is FolderKind.home), None)
         if found is None:
             found = await asyncio.get_running_loop().run_in_executor(None, disk_use, self._home)
         changed, self._storage = found != self._storage, found

@@ -231,6 +231,12 @@ export interface components {
       path: string | null;
     };
     /**
+     * FolderKind
+     * @description Whose folder it is.
+     * @enum {string}
+     */
+    FolderKind: 'home' | 'project' | 'public';
+    /**
      * GpuUse
      * @description One graphics card of the session.
      */
@@ -283,6 +289,23 @@ export interface components {
        * @description ``ok`` or what is wrong.
        */
       hub: string;
+    };
+    /**
+     * HeldValues
+     * @description The values of one part of the platform.
+     */
+    HeldValues: {
+      /**
+       * Hash
+       * @description Hash of the values that count.
+       */
+      hash: string;
+      /**
+       * Prepared
+       * @description Hash of other values that it has read and could hold at once; empty for none.
+       * @default
+       */
+      prepared: string;
     };
     /**
      * JobClass
@@ -535,6 +558,14 @@ export interface components {
        * Format: date-time
        */
       updated_at: string;
+    };
+    /**
+     * Proposal
+     * @description Values that are to count next; they lie in the state folder.
+     */
+    Proposal: {
+      /** Hash */
+      hash: string;
     };
     /**
      * QuotaMethod
@@ -811,6 +842,50 @@ export interface components {
       notice_seconds: number;
     };
     /**
+     * StorageFolder
+     * @description One folder of the platform and how full it is.
+     */
+    StorageFolder: {
+      kind: components['schemas']['FolderKind'];
+      /**
+       * Key
+       * @description Login name, key of the project, or ``public``.
+       */
+      key: string;
+      /**
+       * Name
+       * @description For people: the login name, the project's title, ``Public``.
+       */
+      name: string;
+      /**
+       * Path
+       * @description Where sessions have it: ``/home/alice``, ``/projects/flash-sim``, ``/public``.
+       */
+      path: string;
+      /**
+       * Read Only
+       * @description Whether the caller may not write there.
+       * @default false
+       */
+      read_only: boolean;
+      /** @description None when the folder is not made yet (the first session makes it), and when it cannot be looked at. */
+      use: components['schemas']['StorageUse'] | null;
+      /**
+       * Problem
+       * @description A sentence when it cannot be looked at.
+       * @default
+       */
+      problem: string;
+    };
+    /**
+     * StorageReport
+     * @description The folders of the caller; with ``all`` those of everybody.
+     */
+    StorageReport: {
+      /** Folders */
+      folders: components['schemas']['StorageFolder'][];
+    };
+    /**
      * StorageUse
      * @description One folder's use and limit.
      */
@@ -820,6 +895,12 @@ export interface components {
        * @description Bytes on the disk; None when not counted yet.
        */
       used_bytes: number | null;
+      /**
+       * At Least
+       * @description Whether the count was cut short: the use is ``used_bytes`` or more.
+       * @default false
+       */
+      at_least: boolean;
       /**
        * Limit Bytes
        * @description None: no limit but the disk.
@@ -834,13 +915,11 @@ export interface components {
       /**
        * Free Bytes
        * @description What can still be written: the smaller of quota and disk.
-       * @default null
        */
       free_bytes: number | null;
       /**
        * Free Inodes
        * @description Files that can still be made, where the file system counts them.
-       * @default null
        */
       free_inodes: number | null;
       /**
@@ -855,8 +934,15 @@ export interface components {
        */
       problem: string;
       /**
+       * Note
+       * @description For administrators: why the limit is not enforced, and the remedy.
+       * @default
+       */
+      note: string;
+      /**
        * Measured At
        * Format: date-time
+       * @description The moment of the figures: of the count, when they were counted.
        */
       measured_at: string;
     };
@@ -988,8 +1074,10 @@ export type Environment = components['schemas']['Environment'];
 export type EnvironmentState = components['schemas']['EnvironmentState'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
+export type FolderKind = components['schemas']['FolderKind'];
 export type GpuUse = components['schemas']['GpuUse'];
 export type Health = components['schemas']['Health'];
+export type HeldValues = components['schemas']['HeldValues'];
 export type JobClass = components['schemas']['JobClass'];
 export type KeepUntil = components['schemas']['KeepUntil'];
 export type LabSession = components['schemas']['LabSession'];
@@ -1001,6 +1089,7 @@ export type Phase = components['schemas']['Phase'];
 export type ProfileOffer = components['schemas']['ProfileOffer'];
 export type ProfileOffers = components['schemas']['ProfileOffers'];
 export type Progress = components['schemas']['Progress'];
+export type Proposal = components['schemas']['Proposal'];
 export type QuotaMethod = components['schemas']['QuotaMethod'];
 export type SessionDescription = components['schemas']['SessionDescription'];
 export type SessionLimits = components['schemas']['SessionLimits'];
@@ -1009,6 +1098,8 @@ export type Start = components['schemas']['Start'];
 export type StartState = components['schemas']['StartState'];
 export type StopCause = components['schemas']['StopCause'];
 export type StopRequest = components['schemas']['StopRequest'];
+export type StorageFolder = components['schemas']['StorageFolder'];
+export type StorageReport = components['schemas']['StorageReport'];
 export type StorageUse = components['schemas']['StorageUse'];
 export type Watching = components['schemas']['Watching'];
 export type Workload = components['schemas']['Workload'];

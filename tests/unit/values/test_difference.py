@@ -40,7 +40,7 @@ def test_each_kind_is_said_with_its_path() -> None:
 def test_the_order_of_entries_is_a_difference() -> None:
     turned = dict(reversed(DATA["profiles"].items()))
     assert said(values(), values(profiles=turned)) == [
-        '~ profiles (order): ["python", "quantum", "gpu"] -> ["gpu", "quantum", "python"]'
+        '~ profiles (order): ["python", "quantum", "gpu", "fpga"] -> ["fpga", "gpu", "quantum", "python"]'
     ]
 
 
@@ -49,7 +49,7 @@ def test_the_order_of_entries_is_a_difference() -> None:
     [
         ("site", "name", "Other", True),
         ("limits", "stop_grace", "9s", True),
-        ("storage", "home", {"path": "h-{name}"}, True),
+        ("storage", "home", DATA["storage"]["home"] | {"path": "h-{name}"}, True),
         ("identity", "admin_groups", ["users"], False),
         ("identity", "allowed_groups", ["users"], False),
         ("nodes", "big", {"selector": {"a": "b"}}, False),
