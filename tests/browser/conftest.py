@@ -68,12 +68,17 @@ def results() -> Path:
     return folder
 
 
+def build(image: str) -> None:
+    """Build the environment of an image in the ordinary cache, when it is not there."""
+    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "image", "build", image]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+
+
 @pytest.fixture(scope="session")
 def built() -> None:
     """The environment of the Python profile, in the ordinary cache: built once on a machine."""
-    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "image", "build", "python"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    build("python")
 
 
 @pytest.fixture(scope="session")

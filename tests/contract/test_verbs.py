@@ -135,7 +135,7 @@ async def test_devices_are_allotted_once(backend: Backend) -> None:
     assert (len(won), len(refused)) == (2, 8)
     assert sorted(workload.devices[0] for workload in won) == ["rtx5000/0", "rtx5000/1"]
     assert all(workload.emulated for workload in won)
-    assert "2 of 2 Quadro RTX5000 are in use" in str(refused[0])
+    assert "2 of 2 Quadro RTX5000 (EMULATED) are in use" in str(refused[0])
     found = (await backend.availability()).devices["rtx5000"]
     assert (found.total, found.used, found.free, found.emulated) == (2, 2, 0, True)
     await backend.stop(won[0].id)
