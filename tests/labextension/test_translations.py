@@ -35,8 +35,9 @@ def test_a_translation_keeps_the_places_for_what_is_filled_in() -> None:
         catalog.pop("")
         assert catalog, f"{file} translates nothing"
         for text, translations in catalog.items():
-            for one in translations:
-                assert places(one) == places(text), f"{file}: {text}"
+            # of a plural only the singular is the key: "once more" beside "%1 times more"
+            wrong = [one for one in translations if not places(text) <= places(one) <= places(text) | {"%1"}]
+            assert not (places(translations[0]) ^ places(text) if len(translations) == 1 else wrong), f"{file}: {text}"
 
 
 def places(text: str) -> set[str]:
