@@ -192,6 +192,9 @@ function usedOf(
 export function home(use: StorageUse, trans: TranslationBundle): IMeter {
   const { used_bytes, limit_bytes } = use;
   const one = meter(trans.__('Home'), used_bytes, limit_bytes, bytes, trans);
+  if (use.at_least && used_bytes !== null) {
+    one.text = trans.__('at least %1', one.text);
+  }
   if (used_bytes === null) {
     one.text = trans.__('use not counted');
   }

@@ -123,6 +123,8 @@ export const LIVE: LabSession = {
     free_inodes: null,
     writable: true,
     problem: '',
-    measured_at: '2026-11-24T10:00:00Z'
+    measured_at: '2026-11-24T10:00:00Z',
+    at_least: false,
+    note: ''
   }
 };

@@ -134,6 +134,9 @@ describe('resources', () => {
   it('say of a full home why nothing can be written', () => {
     const full = { ...LIVE.home!, enforced: true, problem: 'Quota reached.' };
     expect(home(full, trans).note).toMatch(/^Quota reached\./);
+    expect(home({ ...LIVE.home!, at_least: true }, trans).text).toBe(
+      'at least 19.0 GiB of 20.0 GiB'
+    );
   });
 });
 
