@@ -62,7 +62,8 @@ def end(reason: EndReason, message: str = "") -> dict[str, str]:
 def test_an_end_in_words(reason: EndReason, message: str, why: str, level: str) -> None:
     said = end(reason, message)
     assert (said["why"], said["level"]) == (why, level)
-    assert (said["profile"], said["when"]) == ("Tiny", "2026-11-24 14:20")
+    moment = '<time datetime="2026-11-24T13:20:00+00:00">2026-11-24 14:20 CET</time>'
+    assert (said["profile"], said["when"]) == ("Tiny", moment)
 
 
 @pytest.mark.parametrize("reason", list(EndReason))

@@ -32,7 +32,7 @@ REFUSED = [
     pytest.param(
         {"profile": "tiny", "image": "evil"},
         422,
-        'there is no option "image"; known are profile, size, accelerator, count and project',
+        'there is no option "image"; known are profile, size, accelerator, count, project, git, branch and file',
         id="unknown-option",
     ),
 ]
