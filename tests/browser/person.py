@@ -163,3 +163,8 @@ class Person:
         field.fill(name)
         self.page.keyboard.press("Enter")
         field.wait_for(state="detached")
+
+    def open_file(self, name: str) -> None:
+        """Open the file of exactly that name from the file browser."""
+        exactly = self.page.locator(".jp-DirListing-itemText", has_text=re.compile(f"^{re.escape(name)}$"))
+        self.page.locator(".jp-DirListing-item", has=exactly).dblclick()
