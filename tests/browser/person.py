@@ -127,6 +127,10 @@ class Person:
         """Stop whatever runs, whichever page is open; for tidying up."""
         address = f"{self.platform.url}/hub/api/users/{self.name}/server"
         self.context.request.delete(address, headers=self._headers())
+        self.has_ended()
+
+    def has_ended(self) -> None:
+        """Wait until the hub knows of no session: it notices an end a moment after the backend."""
         for _ in range(120):
             if not self.is_running():
                 return
