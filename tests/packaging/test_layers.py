@@ -37,7 +37,7 @@ LAB = "jupyter_server,jupyterlab,ipykernel"
         ("jupyterhub_aiinfn.backends.local.backend", f"{HUB},{SERVICE},{LAB}"),
         ("jupyterhub_aiinfn.hub", f"{SERVICE},{LAB}"),
         ("jupyterhub_aiinfn.service", "jupyterhub,jupyter_server,jupyterlab,ipykernel"),
-        ("jupyterhub_aiinfn.singleuser.handlers", f"{HUB},{SERVICE},click,yaml"),
+        ("jupyterhub_aiinfn.singleuser.handlers", f"{HUB},{SERVICE},click"),
     ],
 )
 def test_it_loads_alone(module, absent):
