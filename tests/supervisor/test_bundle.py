@@ -92,7 +92,7 @@ def test_no_canary_is_in_it_and_what_helps_is(state: StateFolder) -> None:
     assert "the hub is there" in found["logs/hub.log"]
     assert "/hub/api/oauth2/authorize?client_id=x&token=[removed]" in found["logs/hub.log"]
     assert {"README.txt", "version.json", "status.json", "doctor.json", "values.yaml", "workloads.json"} <= found.keys()
-    assert parse_values(found["values.yaml"], "bundle").profiles.keys() == {"python", "quantum", "gpu"}
+    assert parse_values(found["values.yaml"], "bundle").profiles.keys() == {"python", "quantum", "gpu", "fpga"}
     for name in ("version.json", "status.json", "doctor.json", "workloads.json", "databases.json"):
         json.loads(found[name])
 
