@@ -24,7 +24,7 @@ import websocket
 
 from jupyterhub_aiinfn.backends.local.listening import sockets_of
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity, children
-from jupyterhub_aiinfn.backends.local.state import read_json
+from jupyterhub_aiinfn.backends.local.state import StateFolder, read_json
 from tests.platform import Browser, RunningPlatform
 
 from .conftest import ORDINARY_UID, ROOT
@@ -323,6 +323,11 @@ def test_secrets_are_in_no_file_and_no_command_line(scene: Scene) -> None:
     assert [path for path in files if path.suffix == ".log"]
 
 
+def shared(state: StateFolder) -> set[Path]:
+    """The folders that people share, with what is in them: theirs by group, see tests/contract."""
+    return {path for above in (state.projects, state.public) for path in [above, *above.rglob("*")]} - {state.projects}
+
+
 def test_what_belongs_to_the_platform_is_closed(scene: Scene) -> None:
     state = scene.platform.state
     modes = {}
@@ -332,7 +337,9 @@ def test_what_belongs_to_the_platform_is_closed(scene: Scene) -> None:
                 modes[path] = path.lstat()
     folders = {path: mode for path, mode in modes.items() if stat.S_ISDIR(mode.st_mode)}
     open_folders = {path: stat.S_IMODE(mode.st_mode) for path, mode in folders.items() if mode.st_mode & 0o077}
-    assert open_folders == {state.root: 0o711, state.homes: 0o711}
+    closed = {state.root: 0o711, state.homes: 0o711, state.projects: 0o711}
+    assert {path: mode for path, mode in open_folders.items() if path not in shared(state)} == closed
+    assert set(open_folders.values()) <= {0o711, 0o2770, 0o2775}, "members write, and nobody else"
     others = {path: stat.S_IMODE(mode.st_mode) for path, mode in modes.items() if path not in folders}
     assert {str(path.relative_to(state.root)): mode for path, mode in others.items() if mode & 0o077} == OPEN
     assert {"jupyterhub.sqlite", "people.json", "hub.log", "spec", "started"} <= {path.name for path in others}

@@ -174,6 +174,8 @@ class Person:
         field.fill(name)
         self.page.keyboard.press("Enter")
         field.wait_for(state="detached")
+        # What is typed while JupyterLab saves counts as saved when the save is done: a robot is fast enough for that.
+        expect(self.page.locator("#jp-main-dock-panel .lm-TabBar-tab.jp-mod-dirty")).to_have_count(0, timeout=20_000)
 
     def open_file(self, name: str) -> None:
         """Open the file of exactly that name from the file browser."""

@@ -140,7 +140,8 @@ def test_a_session_is_stopped_from_the_panel_with_the_keyboard_alone(alice: Pers
     expect(page.locator("#aiinfn-last-end")).to_contain_text("stopped on request", timeout=60_000)
     picture(alice, results, "after-stop")
     alice.has_ended()
-    assert "last moment" in (home / "stopped.ipynb").read_text()
+    found = (home / "stopped.ipynb").read_text()
+    assert "last moment" in found, found
 
 
 @pytest.mark.timeout(300)
