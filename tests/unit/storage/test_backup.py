@@ -31,7 +31,7 @@ from jupyterhub_aiinfn.supervisor.backup import backup, remarks
 from jupyterhub_aiinfn.supervisor.record import lock
 from jupyterhub_aiinfn.supervisor.restore import restore
 
-from .disks import btrfs, mounted
+from .disks import btrfs, mounted, run
 
 ROOT = os.geteuid() == 0
 OWNER = 65_600 if ROOT else os.getuid()
@@ -232,6 +232,29 @@ def test_on_btrfs_it_is_of_one_moment_and_comes_back_as_subvolumes(tmp_path: Pat
         again = disk / "again" / "homes" / "user-alice"
         assert is_subvolume(again)
         assert listing(again) == listing(home)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("home_is", ["subvolume", "folder"])
+def test_nested_subvolumes_are_named_as_left_out(tmp_path: Path, home_is: str) -> None:
+    with btrfs(400, quota=home_is == "subvolume") as disk:
+        from jupyterhub_aiinfn.backends.local.quota.choose import choose_quota
+
+        state = StateFolder(disk / "state")
+        state.prepare()
+        home = state.homes / "user-alice"
+        choose_quota(state.homes).prepare(home, None)
+        assert is_subvolume(home) == (home_is == "subvolume")
+        (home / "deep").mkdir()
+        (home / "deep" / "kept").write_text("kept")
+        run("btrfs", "subvolume", "create", str(home / "deep" / "nested"))
+        (home / "deep" / "nested" / "file").write_text("not seen by the quota")
+        manifest = backup(tmp_path / "backup", state.root, None, quiet)
+        (line,) = [line for line in remarks(manifest) if "nested" in line]
+        assert line.startswith("not in the backup: homes/user-alice: a ")
+        assert "subvolume" in line
+        restore(tmp_path / "backup", disk / "again", replace=False, say=quiet)
+        assert [path.name for path in (disk / "again" / "homes" / "user-alice" / "deep").iterdir()] == ["kept"]
 
 
 @pytest.mark.root
