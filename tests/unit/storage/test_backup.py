@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_aiinfn.backends.local.agreement import Agreement, Agreements
 from jupyterhub_aiinfn.backends.local.backup import trees
 from jupyterhub_aiinfn.backends.local.backup.checking import check_archive
 from jupyterhub_aiinfn.backends.local.backup.databases import digest_of
@@ -28,11 +29,15 @@ from jupyterhub_aiinfn.backends.local.shared_rights import DEFAULT, Rights, shar
 from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import AiinfnError, BackendError, StateError
 from jupyterhub_aiinfn.supervisor.backup import backup, remarks
+from jupyterhub_aiinfn.supervisor.known_values import values_to_start_with
+from jupyterhub_aiinfn.supervisor.places import remember_values
 from jupyterhub_aiinfn.supervisor.record import lock
 from jupyterhub_aiinfn.supervisor.restore import restore
+from jupyterhub_aiinfn.values import load_values
 
 from .disks import btrfs, mounted, run
 
+CONFIG = Path(__file__).parents[3] / "config"
 ROOT = os.geteuid() == 0
 OWNER = 65_600 if ROOT else os.getuid()
 pytestmark = pytest.mark.slow
@@ -213,6 +218,36 @@ def test_files_that_change_meanwhile_are_listed(state: StateFolder, tmp_path: Pa
     assert [line for line in remarks(manifest) if "changed while" in line and "growing" in line]
     restore(tmp_path / "backup", tmp_path / "again", replace=False, say=quiet)
     assert (tmp_path / "again" / "homes" / "user-alice" / "growing").stat().st_size >= 200 * 1024 * 1024
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_start_after_a_restore_has_the_values_of_the_backup(
+    state: StateFolder, tmp_path: Path, elsewhere: bool, applied: bool
+) -> None:
+    """Values that a platform was started with, or that were applied for its next start while it was away."""
+    file = tmp_path / "mine.yaml"
+    file.write_text((CONFIG / "local.yaml").read_text().replace("AI_INFN on this machine", "A site of its own"))
+    agreements = Agreements(state)
+    agreement = Agreement(agreements.store(load_values(file)), str(file), waiting=("limits",))
+    if applied:
+        agreements.put_next(agreement)
+    else:
+        agreements.agree(agreement)
+        remember_values(state, file)
+    manifest = backup(tmp_path / "backup", state.root, None, quiet)
+    assert manifest.values_file == str(file)
+    if elsewhere:
+        file.unlink()
+    again = StateFolder(tmp_path / "again")
+    restore(tmp_path / "backup", again.root, replace=False, say=quiet)
+    known = values_to_start_with(None, again)
+    assert known.values.site.name == "A site of its own"
+    assert known.file == (again.root / "values.yaml" if elsewhere else file)
+    assert load_values(known.file).site.name == "A site of its own"
+    left = Agreements(again).next()
+    assert left is not None
+    assert left.waiting == ()
 
 
 @pytest.mark.root
