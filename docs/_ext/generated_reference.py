@@ -101,15 +101,20 @@ def _resolve(node: Schema, schema: Schema) -> Schema:
 
 
 def _nested(field: Schema, schema: Schema) -> tuple[str, Schema] | None:
-    """The section below a field, and what its path gets: "" for one, ``.<key>`` for a map."""
-    node = _resolve(field, schema)
-    if "properties" in node:
-        return "", node
-    for inner in _map_values(node):
-        nested = _resolve(inner, schema)
-        if "properties" in nested:
-            return ".<key>", nested
+    """The section below a field, and what its path gets: "" for one, ``.<key>`` for a map, ``[]`` for a list."""
+    for node in (_resolve(kind, schema) for kind in _resolve(field, schema).get("anyOf", [field])):
+        if "properties" in node:
+            return "", node
+        inner = [(".<key>", one) for one in _map_values(node)] + [("[]", one) for one in _items(node)]
+        for suffix, one in inner:
+            nested = _resolve(one, schema)
+            if "properties" in nested:
+                return suffix, nested
     return None
+
+
+def _items(node: Schema) -> list[Schema]:
+    return [node["items"]] if isinstance(node.get("items"), dict) else []
 
 
 def _map_values(node: Schema) -> list[Schema]:

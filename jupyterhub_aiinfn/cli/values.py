@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import date
 from pathlib import Path
 
 import click
@@ -47,11 +48,12 @@ def schema() -> None:
 def import_files(catalogue: Path, groups: Path | None) -> None:
     """Print a values file made from the catalogue and the groups of the platform in use today.
 
+    Accelerators without a price get the price 0 from today on.
     What was not carried over, and what must be added by hand, is said on standard error.
     """
     from jupyterhub_aiinfn.values.importing import MISSING, as_yaml, import_values
 
-    found = import_values(catalogue, groups)
+    found = import_values(catalogue, groups, date.today())
     click.echo(as_yaml(found, click.format_filename(catalogue, shorten=True)), nl=False)
     counts = ", ".join(f"{len(section)} {name}" for name, section in found.sections.items())
     click.echo(f"carried over: {counts}", err=True)
@@ -69,9 +71,9 @@ def import_files(catalogue: Path, groups: Path | None) -> None:
 def apply(file: Path | None, state: Path | None, yes: bool) -> None:
     """Have the platform hold the values of FILE: shows the difference, and asks.
 
-    Profiles, projects, accelerators, images, nodes and people count at once, in hub and service or in neither; running
-    sessions keep what they started with. What needs a restart is named. Without FILE it is the file of the last start.
-    When the platform does not run, its next start without --values begins with FILE.
+    Profiles, projects, accelerators, images, nodes, prices and people count at once, in hub and service or in neither;
+    running sessions keep what they started with. What needs a restart is named. Without FILE it is the file of the last
+    start. When the platform does not run, its next start without --values begins with FILE.
     """
     from jupyterhub_aiinfn.supervisor import apply as supervisor
 

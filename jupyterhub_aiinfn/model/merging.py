@@ -12,6 +12,9 @@ Document = dict[str, Any]
 """A notebook as nbformat 4 has it, with joined texts (as Jupyter's contents manager gives it)."""
 Output = Mapping[str, Any]
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
+"""The kernel of every image: JupyterLab would ask for one before it shows a notebook that names none."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -82,7 +85,7 @@ def outputs_only(runs: Sequence[tuple[Run, str]], of: str) -> Document:
                 "execution_count": run.execution_count,
             }
         )
-    return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return {"cells": cells, "metadata": {"kernelspec": KERNEL}, "nbformat": 4, "nbformat_minor": 5}
 
 
 def _markdown(name: str, text: str) -> dict[str, Any]:

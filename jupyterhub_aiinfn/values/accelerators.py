@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from .base import FRACTION, Count, Line, PositiveCount, Section, Text
+from .prices import Prices
 
 
 class Accelerator(Section):
@@ -32,5 +33,7 @@ class Accelerator(Section):
     """A larger weight is less valuable and preferred when anything will do."""
     per_session: Annotated[tuple[PositiveCount, ...], Field(min_length=1)] = (1,)
     """How many of them one session may hold: the listed choices."""
+    price_per_hour: Prices = ()
+    """One of them for an hour: a list of ``from`` and ``price``, or one price for always; without any, not priced."""
     emulated: Count = 0
     """Devices that this machine pretends to have (local backend); every screen says EMULATED."""

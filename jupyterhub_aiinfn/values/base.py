@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -95,8 +95,24 @@ Duration = Annotated[
     PlainSerializer(format_duration, return_type=str),
     WithJsonSchema({"type": "string", "pattern": r"^([0-9]{1,9}[smhd])+$", "examples": ["15m", "2h"]}),
 ]
+
+
+def parse_date(value: Any) -> date:
+    """Read ``2026-12-31``."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    try:
+        if isinstance(value, str) and len(value) == 10:
+            return date.fromisoformat(value)
+    except ValueError:
+        pass
+    raise ValueError("must be a date such as 2026-12-31")
+
+
+Date = Annotated[date, BeforeValidator(parse_date)]
 IDENTIFIER, GROUP = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", r"^[A-Za-z0-9][A-Za-z0-9_./-]{0,127}$"
 USER, LINE, FRACTION = r"^[a-z0-9][a-z0-9_.-]{0,62}$", r"^[^\x00-\x1f\x7f]+$", r"^[1-9]\d?/[1-9]\d?$"
+CURRENCY = r"^[A-Z]{3}$"
 TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 HOME = r"^[a-z0-9_-]*\{name\}[a-z0-9_-]*$"
 TAINT = r"^[A-Za-z0-9]([A-Za-z0-9_./-]{0,251}[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
@@ -109,6 +125,7 @@ PATTERN_RULES = {
     LINE: "must be one line of text, not empty",
     TEXT: "must be text without control characters",
     LAUNCH_HOST: "must be a host such as git.example.org, git.example.org:8443 or http://127.0.0.1:8080",
+    CURRENCY: "must be a currency in three capital letters, such as EUR or CHF",
     FRACTION: "must be a fraction such as 1/7",
     TAINT: "must be a taint such as reserved=lhcb-flashsim: letters, digits and _ . -, on both sides of one =",
     HOME: "must hold {name} once, and beside it lower-case letters, digits, _ and - only",

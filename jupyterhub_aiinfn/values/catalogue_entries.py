@@ -6,15 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from .prices import check_price
 from .quoting import quote
 from .words import figure, free_key, word
 
 Data = dict[str, Any]
 Say = Callable[[str], None]
+PRICE = "price_per_hour"
+"""Today's catalogue has no prices; a site that added them under the name of the values file means what it says."""
 KNOWN = frozenset(
     (
         *("name", "short_name", "description", "node_selector", "memory_gb", "preference_weight"),
-        *("type", "extended_resource"),
+        *("type", "extended_resource", PRICE),
     )
 )
 TYPES = ("gpu", "fpga", "qpu")
@@ -63,7 +66,7 @@ def _node_class(entry: Data, title: str, where: str, nodes: Data, say: Say) -> N
     selector = _selector(entry, where, say)
     if not selector:
         say(f"{where} has no accelerator and no node selector: its class of nodes stands for every node")
-    for key in ("memory_gb", "preference_weight"):
+    for key in ("memory_gb", "preference_weight", PRICE):
         if figure(entry.get(key)):
             say(f"{where}: {key} means nothing without an accelerator and was not carried over")
     nodes[free_key(title, nodes)] = {"selector": selector}
@@ -88,6 +91,7 @@ def _accelerator(entry: Data, kind: str, title: str, where: str, accelerators: D
         "node_selector": _selector(entry, where, say),
         "memory_gb": _within(entry, "memory_gb", (0, 100_000), where, say),
         "preference_weight": _weight(entry, where, say),
+        PRICE: _price(entry, where, say),
     }
     accelerators[key] = {name: value for name, value in fields.items() if value not in ("", None, {})}
 
@@ -137,3 +141,18 @@ def _weight(entry: Data, where: str, say: Say) -> int | None:
         rule = "not a whole number from 0 to 100"
         say(f"{where}: preference_weight is {quote(given)}, {rule}, and was not carried over")
     return None
+
+
+def _price(entry: Data, where: str, say: Say) -> float | None:
+    """A plain amount; what has a currency, days or too many decimals could be meant in several ways."""
+    given = entry.get(PRICE)
+    number = figure(given)
+    try:
+        price = None if number is None else check_price(number)
+    except ValueError:
+        price = None
+    if price is not None:
+        say(f"{where}: {PRICE} {price} was taken for an amount in site.currency, EUR unless you write another")
+    elif isinstance(given, dict | list) or word(given):
+        say(f"{where}: {PRICE} is {quote(given)}, not a price with at most 6 decimals, and was not carried over")
+    return price

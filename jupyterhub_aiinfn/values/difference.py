@@ -18,6 +18,7 @@ RELOADED: tuple[Path, ...] = (
     ("projects",),
     ("profiles",),
     ("accounting",),
+    ("site", "currency"),
     ("identity", "users"),
     ("identity", "allowed_groups"),
     ("identity", "admin_groups"),
@@ -58,9 +59,15 @@ def differences(old: Values, new: Values) -> list[Difference]:
 def held_together(old: Values, new: Values) -> Values:
     """What a platform that runs with ``old`` holds after ``new`` was applied: ``new`` where it can be reloaded."""
     sections = {str(path[0]) for path in RELOADED if len(path) == 1} & Values.model_fields.keys()
-    keys = {str(path[1]) for path in RELOADED if path[0] == "identity"}
-    identity = old.identity.model_copy(update={key: getattr(new.identity, key) for key in sorted(keys)})
-    return old.model_copy(update={key: getattr(new, key) for key in sorted(sections)} | {"identity": identity})
+    parts = {str(path[0]) for path in RELOADED if len(path) == 2}
+    held = {key: getattr(new, key) for key in sorted(sections)} | {key: _held(key, old, new) for key in sorted(parts)}
+    return old.model_copy(update=held)
+
+
+def _held(section: str, old: Values, new: Values) -> Any:
+    """A section of which a running platform takes over only some keys."""
+    keys = sorted(str(path[1]) for path in RELOADED if len(path) == 2 and path[0] == section)
+    return getattr(old, section).model_copy(update={key: getattr(getattr(new, section), key) for key in keys})
 
 
 def shown(value: Any) -> str:

@@ -12,6 +12,7 @@ from .identity import Identity
 from .images import Image
 from .limits import Limits
 from .nodes import NodeClass
+from .prices import Accounting
 from .profiles import Profile
 from .projects import Project
 from .site import Site
@@ -46,5 +47,7 @@ class Values(Section):
     """What people pick."""
     storage: Storage = Storage()
     """Homes."""
+    accounting: Accounting = Accounting()
+    """What cores and memory cost."""
     limits: Limits = Limits()
     """Caps and time limits."""

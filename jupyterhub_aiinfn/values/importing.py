@@ -7,12 +7,13 @@ What is carried over passes ``aiinfn values check`` as soon as the person has ad
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from jupyterhub_aiinfn.errors import Problem, ValuesError
 
-from .catalogue_entries import read_entry
+from .catalogue_entries import PRICE, read_entry
 from .group_properties import read_groups
 from .load import check_document, file_content
 from .quoting import quote
@@ -26,6 +27,8 @@ MISSING = (
     "profiles: what people pick: image, sizes, accelerators of the list below, and for whom",
 )
 """Sections without which no values file is whole, and which today's files do not know."""
+MAX_NAMED = 12
+"""Accelerators that one sentence names."""
 SOURCE = "the imported values"
 COMPLETED = {
     "version": 1,
@@ -51,15 +54,17 @@ class Imported:
             self.notes.append(sentence)
 
 
-def import_values(catalogue: Path, groups: Path | None) -> Imported:
-    """Read both files. Raises :class:`ValuesError` for one that cannot be read at all or is no catalogue."""
+def import_values(catalogue: Path, groups: Path | None, day: date) -> Imported:
+    """Read both files. Raises :class:`ValuesError` for one that cannot be read at all or is no catalogue.
+
+    Prices hold from ``day`` on, the day of the import: the files say nothing about earlier ones.
+    """
     found = Imported()
     _read_catalogue(_document(catalogue, found), str(catalogue), found)
     if groups is not None:
         _read_group_file(_document(groups, found), str(groups), found)
     drop_what_is_wrong(found)
-    if found.sections["accelerators"]:
-        found.note("the catalogue knows no prices: nothing is priced")
+    _date_prices(found, day)
     return found
 
 
@@ -84,6 +89,19 @@ def drop_what_is_wrong(found: Imported) -> None:
             _drop(problem, found)
         if sum(map(len, found.sections.values())) == before:
             raise ValuesError(SOURCE, problems)  # nothing that an entry could be blamed for: an error of ours
+
+
+def _date_prices(found: Imported, day: date) -> None:
+    """Each accelerator gets its price from ``day`` on; those that the catalogue does not price get 0, which is said."""
+    accelerators = found.sections["accelerators"]
+    missing = [key for key, entry in accelerators.items() if PRICE not in entry]
+    for entry in accelerators.values():
+        entry[PRICE] = [{"from": day.isoformat(), "price": entry.get(PRICE, 0)}]
+    if missing:
+        has = "has no price" if len(missing) == 1 else "have no price"
+        names = f"{', '.join(missing[:MAX_NAMED])}{', …' if len(missing) > MAX_NAMED else ''}"
+        found.note(f"{len(missing)} of {len(accelerators)} accelerators {has} in the catalogue: {names}")
+        found.note(f"missing prices are 0 from {day} on; write what an hour costs in accelerators.<key>.{PRICE}")
 
 
 def _problems(found: Imported) -> tuple[Problem, ...]:

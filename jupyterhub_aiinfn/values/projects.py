@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
-from typing import Annotated, Any
+from pydantic import Field
 
-from pydantic import BeforeValidator, Field
-
-from .base import Count, GroupName, Identifier, Line, Section, Text
+from .base import Count, Date, GroupName, Identifier, Line, Section, Text
 from .storage import StorageGiB
-
-
-def parse_date(value: Any) -> date:
-    """Read ``2026-12-31``."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
-    try:
-        if isinstance(value, str) and len(value) == 10:
-            return date.fromisoformat(value)
-    except ValueError:
-        pass
-    raise ValueError("must be a date such as 2026-12-31")
-
-
-Date = Annotated[date, BeforeValidator(parse_date)]
 
 
 class PerUser(Section):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import chain, combinations
+from itertools import chain, combinations, pairwise
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,8 @@ def _findings(data: Data) -> Iterator[Finding]:
     yield from _images(_entries(data, "images"))
     yield from _projects(data)
     yield from _profiles(data)
+    for key in ("cpu_core_hour", "memory_gib_hour"):
+        yield from _prices(("accounting", key), _map(data, "accounting").get(key))
 
 
 def _map(data: Data, key: str) -> Data:
@@ -78,6 +80,7 @@ def _is_zone(name: str) -> bool:
 def _accelerators(entries: dict[str, Data]) -> Iterator[Finding]:
     for key, entry in entries.items():
         yield from _fraction(key, entry)
+        yield from _prices(("accelerators", key, "price_per_hour"), entry.get("price_per_hour"))
         counts = entry.get("per_session")
         if isinstance(counts, list) and all(isinstance(one, int) for one in counts) and len(set(counts)) < len(counts):
             yield Finding(("accelerators", key, "per_session"), "must not list a number twice", quote(counts))
@@ -89,6 +92,16 @@ def _fraction(key: str, entry: Data) -> Iterator[Finding]:
     is_fraction = len(parts) == 2 and all(part.isascii() and part.isdigit() and len(part) <= 2 for part in parts)
     if is_fraction and int(parts[0]) > int(parts[1]):
         yield Finding(("accelerators", key, "fraction"), "must be at most 1", quote(entry["fraction"]))
+
+
+def _prices(path: Path, prices: Any) -> Iterator[Finding]:
+    """Each price begins after the one before it, so that one price holds on each day."""
+    entries = prices if isinstance(prices, list) else []
+    days = [_date(entry.get("from")) if isinstance(entry, dict) else None for entry in entries]
+    for index, (before, day) in enumerate(pairwise(days), 1):
+        if before and day and day <= before:
+            rule = f"must be after the day of the price before it, {before}"
+            yield Finding((*path, index, "from"), rule, str(day), "write prices in the order of their days")
 
 
 def _overlaps(entries: dict[str, Data]) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from .base import LAUNCH_HOST, Line, Section
+from .base import CURRENCY, LAUNCH_HOST, Line, Section
 
 LaunchHost = Annotated[str, StringConstraints(max_length=270, pattern=LAUNCH_HOST)]
 
@@ -26,6 +26,8 @@ class Site(Section):
     """What the platform is called on its pages."""
     timezone: Line = "Europe/Rome"
     """IANA name of the time zone in which times are shown."""
+    currency: Annotated[str, StringConstraints(pattern=CURRENCY)] = "EUR"
+    """ISO 4217 code of the currency of every price."""
     units: tuple[Line, ...] = ()
     """Sections of the institute that projects belong to."""
     support: Line | None = None

@@ -14,6 +14,12 @@ from tests.platform import RunningPlatform
 
 AXE = (Path(axe_core_python.__file__).parent / "axe.min.js").read_text()
 AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+SETTLED = """async () => {
+  for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+  const ending = document.getAnimations().filter(one => one.effect.getComputedTiming().endTime < Infinity);
+  await Promise.all(ending.map(one => one.finished.catch(() => null)));
+}"""
+"""Colours fade from one theme to the other; what axe would measure in between is neither."""
 START_SECONDS = 90
 """A session takes 4 s on an idle machine; this many on one that runs all tests at once."""
 TO_LAB = re.compile(r"/user/[^/]+/(?:[^/]+/)?lab")
@@ -59,8 +65,9 @@ class Person:
         assert not self.errors, self.errors
 
     def violations(self) -> list[str]:
-        """What axe-core finds on the page, as ``rule: element``, once its style sheets are there."""
+        """What axe-core finds on the page, as ``rule: element``, once its style sheets are there and nothing fades."""
         self.page.wait_for_load_state("load")
+        self.page.evaluate(SETTLED)
         self.page.evaluate(AXE)
         options = {"runOnly": {"type": "tag", "values": AXE_TAGS}}
         found: dict[str, Any] = self.page.evaluate("options => axe.run(document, options)", options)
@@ -127,6 +134,10 @@ class Person:
         """Stop whatever runs, whichever page is open; for tidying up."""
         address = f"{self.platform.url}/hub/api/users/{self.name}/server"
         self.context.request.delete(address, headers=self._headers())
+        self.has_ended()
+
+    def has_ended(self) -> None:
+        """Wait until the hub knows of no session: it notices an end a moment after the backend."""
         for _ in range(120):
             if not self.is_running():
                 return
@@ -163,3 +174,8 @@ class Person:
         field.fill(name)
         self.page.keyboard.press("Enter")
         field.wait_for(state="detached")
+
+    def open_file(self, name: str) -> None:
+        """Open the file of exactly that name from the file browser."""
+        exactly = self.page.locator(".jp-DirListing-itemText", has_text=re.compile(f"^{re.escape(name)}$"))
+        self.page.locator(".jp-DirListing-item", has=exactly).dblclick()

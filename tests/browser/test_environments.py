@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from jupyterhub_aiinfn.backends.local.homes import prepare_home
 from jupyterhub_aiinfn.backends.local.uids import uid_of
 from tests.platform import RunningPlatform
 
@@ -43,10 +42,11 @@ def leak_into_the_home(platform: RunningPlatform) -> None:
     """Packages that `pip install --user` left there, for every Python; before the first session starts."""
     home = platform.state.home("user-alice")
     uid = uid_of(platform.state, "alice") if os.geteuid() == 0 else os.geteuid()
-    prepare_home(home, uid)
+    home.mkdir(mode=0o700, exist_ok=True)
+    os.chown(home, uid, uid if uid != os.geteuid() else -1)
     for minor in range(9, 16):
         folder = home / SITE.format(minor=minor)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "leaked.py").write_text("")
         (folder / "numpy.py").write_text("raise SystemExit('leaked')")
         (folder / "leaks.pth").write_text("import os; open(os.path.expanduser('~/leaked.txt'), 'a').write('x')\n")

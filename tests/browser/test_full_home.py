@@ -164,7 +164,7 @@ def goes_on_and_works(carol: Person, home: Path, results: Path) -> None:
     page.get_by_role("button", name="Go on to JupyterLab").click()
     carol.in_lab()
     is_dark(carol)
-    page.locator(".jp-DirListing-item", has_text="work.ipynb").dblclick()
+    carol.open_file("work.ipynb")
     page.wait_for_selector(".jp-Notebook .cm-content")
     idle = re.compile(r"Python.* \| Idle")
     expect(page.locator("#jp-main-statusbar")).to_contain_text(idle, timeout=60_000)

@@ -139,7 +139,7 @@ def test_a_session_is_stopped_from_the_panel_with_the_keyboard_alone(alice: Pers
     page.wait_for_url(re.compile("/hub/home"), timeout=90_000)
     expect(page.locator("#aiinfn-last-end")).to_contain_text("stopped on request", timeout=60_000)
     picture(alice, results, "after-stop")
-    assert not alice.is_running()
+    alice.has_ended()
     assert "last moment" in (home / "stopped.ipynb").read_text()
 
 

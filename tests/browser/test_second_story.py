@@ -56,7 +56,7 @@ def fills_the_home_and_cleans_up(carol: Person, home: Path, results: Path) -> No
     deletes_the_big_file(carol, home, results)
     carol.page.get_by_role("button", name="Go on to JupyterLab").click()
     carol.in_lab()
-    carol.page.locator(".jp-DirListing-item", has_text="work.ipynb").dblclick()
+    carol.open_file("work.ipynb")
     kernel_is_idle(carol, "Python")
     carol.run_cell("print('in Python', 6 * 7)")
     expect(carol.page.locator(".jp-OutputArea-output").last).to_contain_text("in Python 42", timeout=60_000)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -54,12 +55,34 @@ def test_who_runs_what_sorted_as_asked(platform, admin):
     assert "not known" in page
     up, down = (rows(admin.get(f"{PAGE}?sort=person&order={order}").text) for order in ("up", "down"))
     assert up == sorted(up) == down[::-1]
-    for sort in ("profile", "project", "holds", "since", "idle", "cores", "memory", "ends"):
+    for sort in ("profile", "project", "holds", "cost", "since", "idle", "cores", "memory", "ends"):
         assert set(rows(admin.get(f"{PAGE}?sort={sort}&order=down").text)) == set(up)
     sorted_page = admin.get(f"{PAGE}?sort=person").text
     assert re.search(r'aria-sort="ascending"><a href="\?sort=person&amp;order=down">Person', sorted_page)
     for nonsense in ("sort=password", "sort=person&order=sideways", "sort=%00"):
         assert admin.get(f"{PAGE}?{nonsense}").status_code == 422
+    for work in works:
+        platform.farm.end(work.id, EndReason.finished)
+
+
+def test_costs_follow_the_day_of_the_start_and_survive_a_removed_accelerator(platform, admin):
+    """`tests/service/values.yaml`: cores and memory are always priced, the card since 2026, in francs."""
+    card = {"accelerator": "card", "accelerator_count": 2}
+    new_year = datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/Rome"))
+    works = [
+        platform.session(person="cost1", cores=2.0, memory_gib=4.0, started_at=datetime.now(UTC)),
+        platform.session(person="cost2", **card, started_at=new_year),
+        platform.session(person="cost3", **card, started_at=new_year - timedelta(seconds=1)),
+        platform.session(person="cost4", accelerator="gone<b>", accelerator_count=1, started_at=datetime.now(UTC)),
+    ]
+    people = ["cost1", "cost2", "cost3", "cost4"]
+    page = wait_for(lambda: set(people) <= set(rows((p := admin.get(PAGE)).text)) and p.text, 10)
+    costs = dict(re.findall(r'<th scope="row">(\w+)</th>(?:\s*<td>.*</td>){3}\s*<td>(.*)</td>', page))
+    removed = '0.012 CHF <span class="quiet">(without its accelerator, which the values do not have any more)</span>'
+    expected = {"cost1": "0.028 CHF", "cost2": "0.512 CHF", "cost3": "0.012 CHF", "cost4": removed}
+    assert {person: costs[person] for person in people} == expected
+    down = [one for one in rows(admin.get(f"{PAGE}?sort=cost&order=down").text) if one in people]
+    assert down[:2] == ["cost2", "cost1"]
     for work in works:
         platform.farm.end(work.id, EndReason.finished)
 

@@ -42,7 +42,7 @@ def text(*changes: tuple[str, str]) -> str:
 
 PYTHON = "  python:\n    name: Python\n    description: Data"
 DORA = ("    carol: {groups: [users]}", "    carol: {groups: [users]}\n    dora: {groups: [quantum-lab]}")
-MORE = (("limits:", f"{QUICK}\nlimits:"),)
+MORE = (("\nstorage:", f"{QUICK}\nstorage:"),)
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 
 from jupyterhub_aiinfn.api.sessions import NewAnnouncement, StopRequest
 from jupyterhub_aiinfn.errors import Malformed
+from jupyterhub_aiinfn.model.pricing import money
 from jupyterhub_aiinfn.service.acts import Act, latest
 from jupyterhub_aiinfn.service.announcements.routes import Number, say
 from jupyterhub_aiinfn.service.context import Context, context_of
@@ -29,7 +30,7 @@ ContextDependency = Annotated[Context, Depends(context_of)]
 HOME = f"{PREFIX}/administration"
 NOTICES = {0: "now", 60: "in a minute", 300: "in 5 minutes", 900: "in 15 minutes", 3600: "in an hour"}
 LASTING = {0: "until it is taken back", 3600: "for an hour", 86400: "for a day", 604800: "for a week"}
-Sort = Literal["person", "profile", "project", "holds", "since", "idle", "cores", "memory", "ends"]
+Sort = Literal["person", "profile", "project", "holds", "cost", "since", "idle", "cores", "memory", "ends"]
 
 
 async def administrator(request: Request, caller: PageCaller) -> Caller:
@@ -48,7 +49,7 @@ async def administration(
     sort: Sort = "since",
     order: Annotated[Literal["up", "down"], Query()] = "up",
 ) -> Response:
-    """Who runs what, on what, since when, idle how long; what is announced; what administrators did."""
+    """Who runs what, on what, at what cost, since when, idle how long; what is announced; what administrators did."""
     return page(
         context,
         "administration.html",
@@ -57,6 +58,7 @@ async def administration(
         sort=sort,
         order=order,
         rows=await rows(context, sort, descending=order == "down"),
+        money=money,
         now=datetime.now(UTC),
         announcements=await context.board.now(),
         lasting=LASTING,

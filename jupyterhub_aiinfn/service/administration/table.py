@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from jupyterhub_aiinfn.api.workloads import Workload
+from jupyterhub_aiinfn.model.pricing import Holding, cost_per_hour, is_in_catalogue, site_day
 from jupyterhub_aiinfn.service.context import Context
 from jupyterhub_aiinfn.service.database.tables import StayRow
 from jupyterhub_aiinfn.service.sessions.stays import moment
@@ -23,6 +24,10 @@ class Row:
     project: str
     holds: str
     emulated: bool
+    cost: int
+    """Of an hour, in millionths of the site's currency; 0 when nothing that it holds is priced."""
+    is_whole_cost: bool
+    """Whether the values still have all that it holds."""
     since: datetime
     activity: str
     """``active``, ``idle`` or ``unknown``."""
@@ -43,13 +48,14 @@ COLUMNS: dict[str, tuple[str, Callable[[Row], object]]] = {
     "profile": ("Profile", lambda row: row.profile),
     "project": ("Project", lambda row: row.project),
     "holds": ("Holds", lambda row: row.holds),
+    "cost": ("Cost per hour", lambda row: row.cost),
     "since": ("Since", lambda row: row.since),
     "idle": ("Idle for", lambda row: (row.idle_for is not None, row.idle_for or timedelta(0))),
     "cores": ("Cores used", lambda row: row.cores or 0.0),
     "memory": ("Memory used", lambda row: row.memory_gib or 0.0),
     "ends": ("Ends", lambda row: (row.ends_at is None, row.ends_at or row.since)),
 }
-"""Titles and what each column is sorted by. Costs come with prices, which the values do not have yet."""
+"""Titles and what each column is sorted by."""
 
 
 async def rows(context: Context, sort: str, *, descending: bool) -> list[Row]:
@@ -65,6 +71,8 @@ def row(context: Context, work: Workload, stay: StayRow) -> Row:
     profile, project = context.values.profiles.get(work.profile or ""), context.values.projects.get(work.project or "")
     seen = context.keeper.seen.get(work.id)
     usage = seen.usage if seen else None
+    since = work.started_at or work.created_at
+    held = Holding(work.cores, work.memory_gib, work.accelerator, work.accelerator_count)
     return Row(
         id=work.id,
         person=work.person or "",
@@ -73,7 +81,10 @@ def row(context: Context, work: Workload, stay: StayRow) -> Row:
         project=(project.name if project else "") or work.project or "",
         holds=holds(context, work),
         emulated=work.emulated,
-        since=work.started_at or work.created_at,
+        # A session keeps the price of the day on which it started.
+        cost=cost_per_hour(context.values, held, site_day(context.values, since)),
+        is_whole_cost=is_in_catalogue(context.values, held),
+        since=since,
         activity=context.keeper.activity(work),
         idle_for=context.keeper.idle_for(work),
         running_cells=context.keeper.running_cells(work),

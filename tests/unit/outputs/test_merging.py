@@ -125,6 +125,7 @@ def test_a_cell_that_was_edited_between_two_runs_keeps_what_belongs_to_its_code(
 
 def test_what_does_not_fit_is_a_notebook_of_its_own() -> None:
     document = outputs_only([(RUN, "Why not."), (TWO, "Also not.")], of="work.ipynb")
+    assert document["metadata"]["kernelspec"]["name"] == "python3"
     nbformat.validate(nbformat.from_dict(document))
     assert "work.ipynb" in document["cells"][0]["source"]
     assert [cell["outputs"] for cell in document["cells"] if cell["cell_type"] == "code"] == [

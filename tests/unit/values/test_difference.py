@@ -52,6 +52,9 @@ def test_the_order_of_entries_is_a_difference() -> None:
         ("storage", "home", DATA["storage"]["home"] | {"path": "h-{name}"}, True),
         ("identity", "admin_groups", ["users"], False),
         ("identity", "allowed_groups", ["users"], False),
+        ("accounting", "cpu_core_hour", 0.01, False),
+        ("accounting", "memory_gib_hour", [{"from": "2026-01-01", "price": 0.002}], False),
+        ("site", "currency", "CHF", False),
         ("nodes", "big", {"selector": {"a": "b"}}, False),
     ],
 )

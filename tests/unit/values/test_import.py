@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from hypothesis import strategies as st
 from jupyterhub_aiinfn.errors import ValuesError
 from jupyterhub_aiinfn.values import Values, parse_values
 from jupyterhub_aiinfn.values.importing import as_yaml, import_values
+from jupyterhub_aiinfn.values.prices import Price
 
+DAY = date(2026, 11, 24)
 PRODUCT = "nvidia.com/gpu.product"
 MODELS: list[dict[str, Any]] = [
     {"name": "cpu-only", "short_name": "CPU only", "type": None, "preference_weight": 100, "node_selector": {"a": "b"}},
@@ -83,7 +86,7 @@ def write(folder: Path, name: str, data: object) -> Path:
 def imported(folder: Path, catalogue: object, groups: object = None) -> tuple[str, list[str]]:
     """The values file and the sentences."""
     file = None if groups is None else write(folder, "groups.json", groups)
-    found = import_values(write(folder, "catalogue.yaml", catalogue), file)
+    found = import_values(write(folder, "catalogue.yaml", catalogue), file, DAY)
     return as_yaml(found, "catalogue.yaml"), found.notes
 
 
@@ -105,7 +108,10 @@ def test_the_catalogue_of_the_institute_passes_the_check_once_completed(tmp_path
     assert 'group "lhcb-flashsim": its members may choose also 8 cores and 32 GB' in said
     assert 'its extra buckets were not carried over, values have no section for them: "qml-data", "qml-models"' in said
     assert 'group "sudoer" is a privilege and no project' in said
-    assert "nothing is priced" in said
+    free = [Price(starts=DAY, price=0.0)]
+    assert [list(one.price_per_hour) for one in values.accelerators.values()] == [free] * 10
+    assert "10 of 10 accelerators have no price in the catalogue: a100-80gb-mig-1g-10gb, " in said
+    assert "missing prices are 0 from 2026-11-24 on" in said
 
 
 def test_it_is_plainly_incomplete_until_then(tmp_path: Path) -> None:
@@ -159,6 +165,11 @@ def test_duplicates_and_names_with_the_same_key(tmp_path: Path) -> None:
         ("memory_gb", [16]),
         ("preference_weight", -5),
         ("preference_weight", 5.5),
+        ("price_per_hour", "0.12 EUR"),
+        ("price_per_hour", -1),
+        ("price_per_hour", 0.0000001),
+        ("price_per_hour", [{"from": "2026-01-01", "price": 1}]),
+        ("price", 0.12),
         ("node_selector", "gpu=T4"),
         ("node_selector", {"label": ["a"]}),
         ("owner", "CSN5"),
@@ -171,6 +182,29 @@ def test_a_field_that_cannot_be_read_is_said_and_the_rest_carried_over(
     text, notes = imported(tmp_path, {"models": [model]})
     assert completed(text).accelerators.keys() == {"t4"}
     assert any(note.startswith('entry 1 ("T4")') and "was not carried over" in note for note in notes)
+
+
+@pytest.mark.parametrize(("given", "price"), [(0.12, 0.12), ("0.5", 0.5), (0, 0.0), (1234567e-6, 1.234567)])
+def test_a_plain_price_is_carried_over_and_the_others_are_zero(tmp_path: Path, given: object, price: float) -> None:
+    models = [
+        {"name": "T4", "type": "gpu", "extended_resource": "a/gpu", "price_per_hour": given},
+        {"name": "A30", "type": "gpu", "extended_resource": "b/gpu", "price_per_hour": "None"},
+    ]
+    text, notes = imported(tmp_path, {"models": models})
+    priced = completed(text).accelerators
+    assert [list(priced[key].price_per_hour) for key in ("t4", "a30")] == [
+        [Price(starts=DAY, price=price)],
+        [Price(starts=DAY, price=0.0)],
+    ]
+    assert any(note.startswith('entry 1 ("T4"): price_per_hour ') and "site.currency" in note for note in notes)
+    assert "1 of 2 accelerators has no price in the catalogue: a30" in notes
+
+
+def test_nothing_is_said_of_prices_when_none_is_missing(tmp_path: Path) -> None:
+    model = {"name": "T4", "type": "gpu", "extended_resource": "a/gpu", "price_per_hour": 0.12}
+    for models in ([], [model]):
+        _, notes = imported(tmp_path, {"models": models})
+        assert not any("missing prices" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -210,6 +244,7 @@ def test_the_command_writes_values_and_sentences_apart(tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     assert "carried over: 1 nodes, 10 accelerators, 2 projects\n" in done.stderr
+    assert "missing prices are 0 from 20" in done.stderr
     assert "add what cannot be invented" in done.stderr
     file = write(tmp_path, "values.yaml", done.stdout + ADDED)
     checked = subprocess.run([*command, "check", str(file)], capture_output=True, text=True, timeout=60, check=False)
@@ -234,7 +269,8 @@ THINGS = st.recursive(
     WORDS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
 )
 FIELDS = ("name", "short_name", "description", "node_selector", "memory_gb", "preference_weight", "type")
-ENTRIES = st.dictionaries(st.sampled_from((*FIELDS, "extended_resource", "x")), THINGS, max_size=9) | THINGS
+MORE_FIELDS = ("extended_resource", "price_per_hour", "x")
+ENTRIES = st.dictionaries(st.sampled_from((*FIELDS, *MORE_FIELDS)), THINGS, max_size=10) | THINGS
 PROPERTIES = st.dictionaries(st.sampled_from(("cpu", "mem_gb", "storage", "system", "properties", "name")), THINGS)
 
 
