@@ -40,10 +40,12 @@ def test_a_person_sees_the_own_home_and_the_projects_they_are_in(platform, brows
     assert [(folder.kind, folder.key) for folder in others] == [("project", "lab")]
 
 
+@pytest.mark.slow
 def test_a_session_that_has_deleted_has_the_home_counted_anew(platform, browse, folders):
     """Its own token only, and not each time: otherwise a figure stays for five minutes."""
     token = hub_token(platform, browse, "alice")
-    own = hub_token(platform, browse, "alice", scopes=["access:servers!server=alice/", "read:users!user=alice"])
+    scopes = ["access:servers!server=alice/", "access:services!service=aiinfn", "read:users!user=alice"]
+    own = hub_token(platform, browse, "alice", scopes=scopes)
     home = folders.folder(FolderKind.home, "alice")
 
     def used(token: str, words: str = "") -> int:

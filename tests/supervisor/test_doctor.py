@@ -170,7 +170,7 @@ def test_a_running_platform_and_one_whose_part_is_gone() -> None:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(("on", "level"), [(True, "ok"), (False, "to know")])
+@pytest.mark.parametrize(("on", "level"), [(True, "ok"), (False, "warning")])
 def test_quotas_are_enforced_where_the_platform_enforces_them(port: int, on: bool, level: str) -> None:
     """On btrfs it takes quotas that are switched on, whatever the kind of file system promises."""
     with btrfs(quota=on) as disk:
