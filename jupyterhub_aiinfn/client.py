@@ -73,9 +73,10 @@ class Client:
         """Whether sessions of an image can start."""
         return self._get(f"/api/v1/environments/{quote(image, safe='')}", Environment)
 
-    def storage(self, *, everybody: bool = False) -> StorageReport:
+    def storage(self, *, everybody: bool = False, fresh: bool = False) -> StorageReport:
         """How full the owner's folders are; with ``everybody`` all folders, for tokens that may read all servers."""
-        return self._get("/api/v1/storage", StorageReport, {"all": "true"} if everybody else {})
+        wishes = [name for name, wish in (("all", everybody), ("fresh", fresh)) if wish]
+        return self._get("/api/v1/storage", StorageReport, dict.fromkeys(wishes, "true"))
 
     def health(self) -> Health:
         """Whether the service works."""

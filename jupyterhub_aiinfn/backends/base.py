@@ -149,6 +149,10 @@ class Storage(ABC):
         """Use and limit of one folder now; None when it is not made yet. Raises ``BackendError``."""
 
     @abstractmethod
+    def forget(self, kind: FolderKind, key: str) -> None:
+        """Have the next :meth:`use` look anew, within reason: somebody has just deleted much."""
+
+    @abstractmethod
     def keys(self, kind: FolderKind) -> list[str]:
         """The folders of that kind that are made, by login name or key of the project, sorted."""
 

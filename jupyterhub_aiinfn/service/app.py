@@ -124,7 +124,7 @@ def make_context(
     starter = Starter(backend, hub, waiters, catalogue, settings.start_retry)
     watch.on_change(starter.wake)
     current.on_switch(watch.count_again)
-    stays, board = Stays(database, current), Board(database)
+    stays, board = Stays(database, current, follower.earlier if follower else no_values), Board(database)
     board.on_change(watch.publish_again)
     keeper = Keeper(backend, watch, stays, settings.look_every, current.values.limits.stop_grace + OVERDUE)
     context = Context(
@@ -151,6 +151,10 @@ def make_context(
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
     return context
+
+
+def no_values(digest: str) -> None:
+    """Where nobody changes the values, none but the current ones are kept."""
 
 
 @asynccontextmanager

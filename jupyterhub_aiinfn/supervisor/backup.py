@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from jupyterhub_aiinfn import __version__
+from jupyterhub_aiinfn.backends.local.agreement import Agreements
 from jupyterhub_aiinfn.backends.local.backup.checking import check_archive
 from jupyterhub_aiinfn.backends.local.backup.databases import copy_database, digest_of
 from jupyterhub_aiinfn.backends.local.backup.manifest import FORMAT, NAME, Manifest, Part, PartKind
@@ -22,6 +23,7 @@ from jupyterhub_aiinfn.backends.local.quota.choose import snapshots
 from jupyterhub_aiinfn.backends.local.state import StateFolder, flush_folder
 from jupyterhub_aiinfn.errors import BackendError, StateError
 
+from .known_values import is_running
 from .places import find_state, find_values
 from .record import check_owner
 
@@ -45,7 +47,7 @@ def backup(target: Path, state: Path | None, values: Path | None, say: Say) -> M
         with alone(folder):
             remove_leftovers(folder, target)
             partial.mkdir(mode=0o700)
-            manifest = fill(folder, partial, find_values(values, folder), say)
+            manifest = fill(folder, partial, file_of_values(values, folder), say)
             partial.rename(target)
             flush_folder(target.parent)
     except OSError as error:
@@ -53,6 +55,15 @@ def backup(target: Path, state: Path | None, values: Path | None, say: Say) -> M
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return manifest
+
+
+def file_of_values(given: Path | None, folder: StateFolder) -> Path:
+    """The named file, else the one of the values that the platform holds, or that its next start takes."""
+    agreements = Agreements(folder)
+    held = (agreements.agreed() if is_running(folder) else None) or agreements.next()
+    if given is None and held is not None and Path(held.file).is_file():
+        return Path(held.file)
+    return find_values(given, folder)
 
 
 def check_places(folder: StateFolder, target: Path) -> None:

@@ -108,7 +108,9 @@ def _held(state: StateFolder) -> KnownValues | None:
 
 
 def _stored(state: StateFolder, agreement: Agreement | None) -> KnownValues | None:
-    return KnownValues(Agreements(state).load(agreement.hash), Path(agreement.file)) if agreement else None
+    if agreement is None:
+        return None
+    return KnownValues(Agreements(state).load(agreement.hash, older=True), Path(agreement.file))
 
 
 def _of_file(file: Path) -> KnownValues:

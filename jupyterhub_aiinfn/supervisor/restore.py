@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import fcntl
 import os
 import secrets
@@ -12,6 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from jupyterhub_aiinfn.backends.local.agreement import Agreements
 from jupyterhub_aiinfn.backends.local.backup.checking import check_archive, check_unpacked
 from jupyterhub_aiinfn.backends.local.backup.databases import check_database, digest_of
 from jupyterhub_aiinfn.backends.local.backup.manifest import Manifest, Part, PartKind, read_manifest
@@ -115,6 +117,7 @@ def make(source: Path, manifest: Manifest, folder: StateFolder, say: Say) -> Pat
         place.root.mkdir(mode=0o700)
         fill(source, manifest, place, say)
         remember_values(source, place, folder)
+        start_with_what_was_held(place, folder)
         place.prepare()
         os.sync()
         old = exchange(place.root, folder.root)
@@ -166,6 +169,14 @@ def remember_values(source: Path, place: StateFolder, folder: StateFolder) -> No
     write_file(place.root / "values.yaml", copy.read_bytes())
     if not memory.is_file() or not Path(memory.read_text().strip()).is_file():
         write_file(memory, f"{folder.root / 'values.yaml'}\n".encode())
+
+
+def start_with_what_was_held(place: StateFolder, folder: StateFolder) -> None:
+    """Have `aiinfn up` without --values start with the values of the backup, and not with those that we bring."""
+    agreements = Agreements(place)
+    if held := agreements.next() or agreements.agreed():
+        file = held.file if Path(held.file).is_file() else str(folder.root / "values.yaml")
+        agreements.put_next(dataclasses.replace(held, file=file, waiting=()))
 
 
 def exchange(new: Path, state: Path) -> Path | None:

@@ -19,8 +19,8 @@ class Limits(Section):
     """Sessions that may be starting at a time."""
     start_timeout: Annotated[Duration, lasting(timedelta(seconds=10))] = timedelta(minutes=2)
     """How long a session may take to answer."""
-    stop_grace: Annotated[Duration, lasting(timedelta(0), timedelta(minutes=5))] = timedelta(seconds=5)
-    """Time between the polite and the hard end of a session."""
+    stop_grace: Annotated[Duration, lasting(timedelta(seconds=4), timedelta(minutes=5))] = timedelta(seconds=5)
+    """Time between the polite and the hard end of a session; what is open is saved in it, which takes up to 4 s."""
     build_timeout: Annotated[Duration, lasting(timedelta(seconds=10))] = timedelta(minutes=60)
     """How long the build of an environment may take."""
     keep_workloads: Duration = timedelta(days=30)

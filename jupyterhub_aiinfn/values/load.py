@@ -66,7 +66,12 @@ def values_hash(values: Values) -> str:
 
     The order of entries counts, because pages show it; comments, layout and spelled-out defaults do not.
     """
-    canonical = json.dumps(plain_values(values), separators=(",", ":"), ensure_ascii=True)
+    return data_hash(plain_values(values))
+
+
+def data_hash(data: Any) -> str:
+    """The same of values as they were stored, perhaps by a release with fewer settings or other defaults."""
+    canonical = json.dumps(data, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

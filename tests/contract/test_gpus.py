@@ -107,6 +107,30 @@ async def test_a_card_that_fails_is_not_handed_out_and_the_others_stay(local: Lo
     assert second.devices == (f"gpu/{CARDS - 3}",)
 
 
+async def test_a_card_is_handed_out_once_although_its_accelerator_was_renamed(
+    local: LocalBackend, state: StateFolder, gpus: Path
+) -> None:
+    first = await local.start(shell("sleep 60", accelerator="gpu", accelerator_count=CARDS - 1))
+    document = VALUES | {
+        "accelerators": {
+            "pretended": {"type": "gpu", "name": "Pretended", "emulated": CARDS},
+            "t4": {"type": "gpu", "name": "T4"},
+        }
+    }
+    renamed = LocalBackend(Values.model_validate(document, strict=False), state, gpus=gpus)
+    found = (await renamed.availability()).devices["t4"]
+    assert (found.total, found.used) == (CARDS, CARDS - 1)
+    second = await renamed.start(shell("sleep 60", accelerator="t4", accelerator_count=1))
+    numbers = [device.rpartition("/")[2] for device in (*first.devices, *second.devices)]
+    assert sorted(numbers) == [str(number) for number in range(CARDS)]
+    with pytest.raises(NothingFree, match=f"{CARDS} of {CARDS} T4 are in use"):
+        await renamed.start(shell("true", accelerator="t4", accelerator_count=1))
+    emulated = await renamed.start(shell("sleep 60", accelerator="pretended", accelerator_count=CARDS))
+    assert emulated.emulated
+    await local.stop(first.id, "", 0)
+    assert (await renamed.availability()).devices["t4"].used == 1
+
+
 @pytest.mark.hardware
 async def test_a_real_card_is_in_the_session_that_holds_it_and_in_no_other(state: StateFolder) -> None:
     if not read_cards():

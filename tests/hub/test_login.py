@@ -128,3 +128,10 @@ def test_failed_logins_are_slowed_by_the_hub_one_by_one(make_hub: Callable[..., 
 def test_the_database_is_closed_to_others(hub: RunningHub) -> None:
     file = hub.installation.state.hub / "jupyterhub.sqlite"
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_administrators_find_both_pages_of_theirs(hub: RunningHub) -> None:
+    found = {name: hub.login(name).get("/hub/home").text for name in ("admin", "alice")}
+    for link in ('href="/services/aiinfn/administration">Administration</a>', 'href="/hub/admin">Admin</a>'):
+        assert link in found["admin"]
+        assert link not in found["alice"]

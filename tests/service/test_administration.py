@@ -13,6 +13,7 @@ import pytest
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase
 
 from .running import API, PREFIX, Browser, Platform, csrf_of, wait_for
+from .test_tokens import hub_token
 
 PAGE = f"{PREFIX}/administration"
 
@@ -109,6 +110,25 @@ def test_a_session_is_stopped_with_confirmation_and_that_is_recorded(platform, a
     assert "<bdi>&lt;img src=x onerror=alert(1)&gt; move</bdi>" in shown
     assert re.search(r"<td>root-admin</td><td>stopped a session</td><td>adm3</td>", shown)
     assert wait_for(lambda: admin.get(stop).status_code == 404, 10)
+
+
+def test_what_administrators_change_of_others_sessions_is_recorded(platform, browse, admin):
+    work = platform.session(person="adm5")
+    token, own = (hub_token(platform, browse, name) for name in ("root-admin", "adm5"))
+    address = f"{API}/sessions/{work.id}"
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(minutes=5)
+    for body in ({"until": until.isoformat()}, {"until": None}):
+        assert platform.post(f"{address}/keep-until", own, method="PUT", json=body).status_code == 200
+    assert ">adm5</td>" not in admin.get(PAGE).text.partition("What administrators did")[2]
+    for body in ({"until": until.isoformat()}, {"until": None}):
+        assert platform.post(f"{address}/keep-until", token, method="PUT", json=body).status_code == 200
+    assert platform.post(f"{address}/extensions", token).status_code == 200
+    assert platform.post(f"{address}/extensions", token).status_code == 409
+    shown = admin.get(PAGE).text
+    said = re.findall(r"<td>root-admin</td><td>([^<]+)</td><td>adm5</td>", shown)
+    assert said == ["extended a session", "let a session be ended for being idle again", "kept a session"]
+    assert f"until {until:%Y-%m-%d %H:%M} UTC" in shown
+    platform.farm.end(work.id, EndReason.finished)
 
 
 def test_announcements_are_made_and_taken_back_on_the_page(platform, admin):

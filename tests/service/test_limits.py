@@ -12,6 +12,8 @@ import httpx
 import pytest
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase
+from jupyterhub_aiinfn.backends.local.agreement import Agreements
+from jupyterhub_aiinfn.values import parse_values
 
 from .running import API, PREFIX, Platform, wait_for
 from .test_tokens import hub_token, start
@@ -51,6 +53,20 @@ def test_the_limits_of_the_profile_are_told(platform, session):
     limits = platform.get(path(plain), token).json()
     assert (limits["idle_after_seconds"], limits["keep_until_latest"]) == (None, None)
     assert "cannot be extended" in limits["extend_refusal"]
+
+
+def test_a_session_keeps_the_limits_of_the_values_it_started_with(platform, session):
+    """Also when the service sees it for the first time after `values apply`, and when those values are gone."""
+    agreements, text = Agreements(platform.installation.state), platform.installation.values_file.read_text()
+    assert "extend: {by: 30m, times: 1}" in text
+    earlier = parse_values(text.replace("by: 30m, times: 1", "by: 15m, times: 7"), "earlier")
+    work, token = session("lim20", values_hash=agreements.store(earlier))
+    limits = platform.get(path(work), token).json()
+    assert (limits["extend_seconds"], limits["extensions_left"]) == (900, 7)
+    for gone in ("0" * 16, "../../../etc/passwd"):
+        work, token = session("lim21", values_hash=gone, server_name=gone[:2])
+        limits = platform.get(path(work), token).json()
+        assert (limits["extend_seconds"], limits["extensions_left"]) == (1800, 1)
 
 
 def test_sessions_of_others_are_nobodys_business(platform, session):

@@ -6,11 +6,12 @@ import os
 
 import pytest
 
-from jupyterhub_aiinfn.api.storage import StorageReport
+from jupyterhub_aiinfn.api.storage import FolderKind, StorageReport
 from jupyterhub_aiinfn.backends.local.storage import LocalStorage
 from jupyterhub_aiinfn.values import load_values
 
-from .running import API
+from .running import API, wait_for
+from .test_tokens import hub_token
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,29 @@ def test_a_person_sees_the_own_home_and_the_projects_they_are_in(platform, brows
     assert home.use.used_bytes is not None
     assert home.use.used_bytes >= 1024 * 1024
     assert [(folder.kind, folder.key) for folder in others] == [("project", "lab")]
+
+
+@pytest.mark.slow
+def test_a_session_that_has_deleted_has_the_home_counted_anew(platform, browse, folders):
+    """Its own token only, and not each time: otherwise a figure stays for five minutes."""
+    token = hub_token(platform, browse, "alice")
+    scopes = ["access:servers!server=alice/", "access:services!service=aiinfn", "read:users!user=alice"]
+    own = hub_token(platform, browse, "alice", scopes=scopes)
+    home = folders.folder(FolderKind.home, "alice")
+
+    def used(token: str, words: str = "") -> int:
+        found = report(platform.get(f"{API}/storage{words}", token)).folders[0].use
+        assert found is not None
+        assert found.used_bytes is not None
+        return found.used_bytes
+
+    before = used(token)
+    (home / "more").write_bytes(b"x" * 3 * 1024 * 1024)
+    assert used(token, "?fresh=1") == before
+    wait_for(lambda: used(own, "?fresh=1") >= before + 3 * 1024 * 1024, 25, "the new count")
+    (home / "more").unlink()
+    assert used(own, "?fresh=1") >= before + 3 * 1024 * 1024, "not sooner than 15 s after the last"
+    assert platform.get(f"{API}/storage?fresh=perhaps", own).status_code == 422
 
 
 def test_who_never_had_a_session_has_no_figures_yet(platform, browse, folders):

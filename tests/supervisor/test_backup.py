@@ -34,14 +34,14 @@ def place() -> Iterator[Place]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def start(place: Place, name: str) -> RunningPlatform:
-    """A platform whose state folder is in the folder of that name."""
+def start(place: Place, name: str, *, named: bool = True) -> RunningPlatform:
+    """A platform whose state folder is in the folder of that name; ``named`` with --values."""
     folder = place.folder / name
     folder.mkdir(exist_ok=True)
     folder.chmod(0o711)
     return RunningPlatform.start(
         folder=folder,
-        values=place.values,
+        values=place.values if named else None,
         arguments=["--cache", str(place.cache)],
         environment=place.environment,
         program=place.program,
@@ -118,6 +118,7 @@ def tree(folder: Path) -> dict[str, Any]:
 
 
 def test_a_platform_comes_back_from_a_backup_made_while_it_ran(place: Place) -> None:
+    place.values.write_text(place.values.read_text().replace("AI_INFN on this machine", "A site of its own"))
     with start(place, "first") as platform:
         state = str(platform.state.root)
         aiinfn("user", "passwd", "alice", "--state", state, given=PASSWORD + "\n")
@@ -147,7 +148,8 @@ def test_a_platform_comes_back_from_a_backup_made_while_it_ran(place: Place) -> 
     assert first["homes"]["user-alice/note.txt"][3] == b"kept"
     assert (second / "hub" / "last-choices.json").read_bytes() == choices
     assert [one.id for one in Records(second / "workloads").all()] == ended
-    with start(place, "second") as platform, platform.login("alice", PASSWORD) as alice:
+    with start(place, "second", named=False) as platform, platform.login("alice", PASSWORD) as alice:
+        assert "A site of its own" in alice.client.get("/hub/home").text
         assert alice.server("kept-name") is not None
         assert alice.start(**CHOICE).status_code in (201, 202)
         alice.wait_ready()

@@ -17,12 +17,14 @@ import pytest
 
 from jupyterhub_aiinfn.backends.local.agreement import Agreements
 from jupyterhub_aiinfn.backends.local.state import StateFolder
-from jupyterhub_aiinfn.supervisor.doctor.quotas import file_system
+from jupyterhub_aiinfn.values import load_values, values_hash
 from tests.platform import RunningPlatform
+from tests.unit.storage.disks import btrfs
 
 from .test_running import aiinfn, wait_until
 
 pytestmark = pytest.mark.slow
+CONFIG = Path(__file__).parents[2] / "config" / "local.yaml"
 
 
 @pytest.fixture
@@ -146,6 +148,14 @@ def test_a_running_platform_and_one_whose_part_is_gone() -> None:
         code, findings = examine(running.state, port)
         assert (code, broken(findings)) == (0, [])
         assert {"proxy", "hub", "service"} <= {one["name"] for one in findings if one["sentence"] == "answers"}
+        held = next(one["sentence"] for one in findings if one["name"] == "values")
+        assert held.startswith("the platform holds ")
+        other = running.folder / "other.yaml"
+        other.write_text(CONFIG.read_text().replace("AI_INFN on this machine", "A site of its own"))
+        _, named = examine(running.state, port, "--values", str(other))
+        said = next(one["sentence"] for one in named if one["name"] == "values")
+        assert said == f"{other} says {values_hash(load_values(other))}"
+        assert said.rpartition(" ")[2] not in held
         database = next(one for one in findings if one["name"] == "database of the service")
         assert "is whole: version 0" in database["sentence"]
         part = running.part("service")
@@ -159,11 +169,28 @@ def test_a_running_platform_and_one_whose_part_is_gone() -> None:
         assert any(line.startswith("service: does not answer; see ") for line in broken(findings))
 
 
-def test_the_file_system_of_a_folder_is_the_one_mounted_there() -> None:
-    assert file_system(Path("/proc"))[0] == "proc"
-    for folder in ("/", "/tmp", "/dev/shm"):
-        said = subprocess.run(["df", "--output=fstype", folder], capture_output=True, text=True, check=True).stdout
-        assert file_system(Path(folder))[0] == said.split()[-1]
+@pytest.mark.root
+@pytest.mark.parametrize(("on", "level"), [(True, "ok"), (False, "warning")])
+def test_quotas_are_enforced_where_the_platform_enforces_them(port: int, on: bool, level: str) -> None:
+    """On btrfs it takes quotas that are switched on, whatever the kind of file system promises."""
+    with btrfs(quota=on) as disk:
+        _, findings = examine(StateFolder(disk / "state"), port)
+    (found,) = [one for one in findings if one["name"] == "quotas"]
+    assert found["level"] == level
+    said = "enforced for homes and projects by quotas of btrfs" if on else "btrfs quota enable"
+    assert said in found["sentence"]
+
+
+@pytest.mark.root
+def test_quotas_of_an_ordinary_user_are_measured(port: int) -> None:
+    with btrfs() as disk:
+        command = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-m"]
+        words = ["doctor", "--json", "--state", str(disk / "state"), "--port", str(port)]
+        done = subprocess.run(
+            [*command, "jupyterhub_aiinfn.cli", *words], capture_output=True, text=True, timeout=60, check=False
+        )
+    (found,) = [one for one in json.loads(done.stdout)["findings"] if one["name"] == "quotas"]
+    assert "only root can set quotas of btrfs" in found["sentence"]
 
 
 @pytest.mark.root

@@ -32,7 +32,7 @@ from pydantic import ValidationError
 from jupyterhub_aiinfn.errors import StateError
 from jupyterhub_aiinfn.values import Values, load_values, values_hash
 from jupyterhub_aiinfn.values.current import CurrentValues
-from jupyterhub_aiinfn.values.load import plain_values
+from jupyterhub_aiinfn.values.load import data_hash, plain_values
 
 from .state import StateFolder, read_object, write_file
 
@@ -96,22 +96,29 @@ class Agreements:
             self._point("next.json", agreement)
 
     def store(self, values: Values) -> str:
-        """Write values under their hash, which is returned."""
+        """Write values under their hash, which is returned; they are then the last that are forgotten."""
         self._make_folder()
         digest = values_hash(values)
-        if not self._file(digest).exists():
+        try:
+            os.utime(self._file(digest))
+        except FileNotFoundError:
             _write(self._file(digest), json.dumps(plain_values(values)))
         return digest
 
-    def load(self, digest: str) -> Values:
-        """The values of that hash; :class:`StateError` when they cannot be had, or are not those."""
+    def load(self, digest: str, *, older: bool = False) -> Values:
+        """The values of that hash; :class:`StateError` when they cannot be had, or are not those.
+
+        ``older``: also those that another release has stored. What is new in this one has its default, so that their
+        hash now is another one.
+        """
         file = self._file(digest)
         try:
-            values = Values.model_validate_json(file.read_bytes(), by_alias=True, by_name=False)
+            text = file.read_bytes()
+            values = Values.model_validate_json(text, by_alias=True, by_name=False)
         except (OSError, ValidationError) as error:
             why = error.strerror if isinstance(error, OSError) else "it does not hold values of this version"
             raise StateError(f"{file} cannot be used: {why}; apply the values file again") from error
-        if values_hash(values) != digest:
+        if values_hash(values) != digest and not (older and data_hash(json.loads(text)) == digest):
             raise StateError(f"{file} was changed by somebody; apply the values file again")
         return values
 
@@ -208,6 +215,13 @@ class Follower:
         self._ready, self.prepared = None, ""
         log.info("the values %s count from now on", agreement.hash)
         return True
+
+    def earlier(self, digest: str) -> Values | None:
+        """Values that a session may have started with; None when they are not kept any more or cannot be used."""
+        try:
+            return self._agreements.load(digest, older=True)
+        except StateError:
+            return None
 
     def start(self) -> None:
         """Begin to follow, once; within the event loop."""

@@ -76,23 +76,34 @@ def _no_card(accelerator: Accelerator, models: str) -> str:
     return f"no {product} on this machine, only {models}"
 
 
-def held(workloads: Iterable[Workload], accelerator: str) -> dict[str, Workload]:
-    """Who holds which device of an accelerator now."""
-    live = [
-        workload for workload in workloads if workload.phase is not Phase.ended and workload.accelerator == accelerator
-    ]
-    return {device: workload for workload in live for device in workload.devices}
+def held(count: DeviceCount, workloads: Iterable[Workload], accelerator: str) -> dict[str, Workload]:
+    """Who holds which device of an accelerator now.
+
+    A card that was handed out under another key is held too: the values may have renamed its accelerator since.
+    """
+    live = [workload for workload in workloads if workload.phase is not Phase.ended]
+    found = {device: work for work in live if work.accelerator == accelerator for device in work.devices}
+    if count.cards:
+        real = ((work, device) for work in live if not work.emulated for device in work.devices)
+        found = {f"{accelerator}/{device.rpartition('/')[2]}": work for work, device in real} | found
+        return {device: found[device] for device in names(count, accelerator) if device in found}
+    return found
+
+
+def names(count: DeviceCount, accelerator: str) -> list[str]:
+    """All devices of an accelerator, such as ``rtx5000/0``."""
+    return [f"{accelerator}/{number}" for number in count.numbers]
 
 
 def free_devices(count: DeviceCount, workloads: Iterable[Workload], accelerator: str) -> list[str]:
-    """Devices of an accelerator that nobody holds, such as ``rtx5000/0``."""
-    taken = held(workloads, accelerator)
-    return [device for number in count.numbers if (device := f"{accelerator}/{number}") not in taken]
+    """Devices of an accelerator that nobody holds."""
+    taken = held(count, workloads, accelerator)
+    return [device for device in names(count, accelerator) if device not in taken]
 
 
 def describe(accelerator: str, count: DeviceCount, workloads: Iterable[Workload]) -> DeviceAvailability:
     """What is free of one accelerator."""
-    holders = held(workloads, accelerator)
+    holders = held(count, workloads, accelerator)
     return DeviceAvailability(
         accelerator=accelerator,
         total=count.total,

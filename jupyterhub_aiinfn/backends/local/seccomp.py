@@ -2,8 +2,8 @@
 
 Refused calls answer EPERM, as they would without capabilities. What the filter adds to the missing capabilities: no
 new user namespaces (in which the kernel would hand capabilities out again), no key rings, no BPF, no io_uring, no
-pushing of characters into a terminal. ``clone3`` answers ENOSYS, because its flags cannot be seen; C libraries then
-use ``clone``.
+pushing of characters into a terminal, no subvolume of btrfs and no other project of XFS (their files would not count
+for the quota of the home). ``clone3`` answers ENOSYS, because its flags cannot be seen; C libraries then use ``clone``.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ JUMP_ANY_BIT = 0x45  # BPF_JMP | BPF_JSET | BPF_K
 RETURN = 0x06  # BPF_RET | BPF_K
 NUMBER, ARCHITECTURE, FIRST_ARGUMENT, SECOND_ARGUMENT = 0, 4, 16, 24  # offsets in struct seccomp_data, low words
 NEW_USER = 0x10000000  # CLONE_NEWUSER
-PUSH_CHARACTER, PASTE = 0x5412, 0x541C  # TIOCSTI, TIOCLINUX
+REFUSED_REQUESTS = (0x5412, 0x541C, 0x5000940E, 0x50009418, 0x50009401, 0x50009417, 0x401C5820)
+"""Of ioctl: TIOCSTI, TIOCLINUX; BTRFS_IOC_SUBVOL_CREATE, its _V2, BTRFS_IOC_SNAP_CREATE, its _V2; FS_IOC_FSSETXATTR."""
 FOREIGN = 0x40000000  # x32 calls of x86-64 start here
-SAME_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442)
-"""io_uring_*, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr."""
+SAME_EVERYWHERE = (425, 426, 427, 428, 429, 430, 431, 432, 433, 442, 467, 469)
+"""io_uring_*, open_tree, move_mount, fsopen, fsconfig, fsmount, fspick, mount_setattr, open_tree_attr, file_setattr."""
 
 
 class Architecture(NamedTuple):
@@ -88,8 +89,10 @@ def seccomp_program(machine: str | None = None) -> bytes | None:
     for call in (numbers.clone, numbers.unshare):
         program += [(JUMP_EQUAL, 0, 4, call), (LOAD, 0, 0, FIRST_ARGUMENT), (JUMP_ANY_BIT, 0, 1, NEW_USER)]
         program += [refuse(errno.EPERM), (RETURN, 0, 0, ALLOW)]
-    program += [(JUMP_EQUAL, 0, 4, numbers.ioctl), (LOAD, 0, 0, SECOND_ARGUMENT), (JUMP_EQUAL, 1, 0, PUSH_CHARACTER)]
-    program += [(JUMP_EQUAL, 0, 1, PASTE), refuse(errno.EPERM), (RETURN, 0, 0, ALLOW)]
+    program += [(JUMP_EQUAL, 0, 2 * len(REFUSED_REQUESTS) + 1, numbers.ioctl), (LOAD, 0, 0, SECOND_ARGUMENT)]
+    for request in REFUSED_REQUESTS:
+        program += [(JUMP_EQUAL, 0, 1, request), refuse(errno.EPERM)]
+    program.append((RETURN, 0, 0, ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in program)
 
 

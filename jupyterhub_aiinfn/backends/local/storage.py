@@ -57,6 +57,10 @@ class LocalStorage(Storage):
         folder = self.folder(kind, key)
         return self.quota.use(folder, self.limit(kind, key)) if os.path.lexists(folder) else None
 
+    def forget(self, kind: FolderKind, key: str) -> None:
+        """Do not rely on an earlier count."""
+        self.quota.forget(self.folder(kind, key))
+
     def keys(self, kind: FolderKind) -> list[str]:
         """What is made; folders with other names (made by hand, by an earlier pattern) are not listed."""
         if kind is FolderKind.public:

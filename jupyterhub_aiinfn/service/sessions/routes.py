@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -10,6 +11,7 @@ from jupyterhub_aiinfn.api.sessions import ActivityReport, KeepUntil, SessionLim
 from jupyterhub_aiinfn.api.workloads import Workload
 from jupyterhub_aiinfn.errors import BackendError, ServiceError, WorkloadNotFound
 from jupyterhub_aiinfn.model.limits import Policy, extension_refusal, keep_refusal
+from jupyterhub_aiinfn.service.acts import Act
 from jupyterhub_aiinfn.service.context import Context, context_of
 from jupyterhub_aiinfn.service.database.tables import StayRow
 from jupyterhub_aiinfn.service.identity.caller import Caller
@@ -68,11 +70,11 @@ async def extend(workload: WorkloadId, context: ContextDependency, caller: Calle
         stay = context.keeper.stay(work, row)
         return extension_refusal(Policy.from_json(row.policy), stay, clock_of(context, stay.now))
 
-    row = await context.stays.extend(work, refusal)
+    row = await context.stays.extend(work, refusal, act_of(caller, work, "extended a session"))
     try:
         longer = await context.backend.extend(work.id, Policy.from_json(row.policy).longest(row.extensions))
     except BackendError:
-        await context.stays.take_back(work)
+        await context.stays.take_back(work, act_of(caller, work, "could not extend a session"))
         raise
     return await limits(context, longer, row)
 
@@ -92,7 +94,9 @@ async def keep(
             return ""
         return keep_refusal(Policy.from_json(row.policy), stay, until, clock_of(context, stay.now))
 
-    row = await context.stays.keep(work, until, refusal)
+    what = "kept a session" if until else "let a session be ended for being idle again"
+    said = f"until {until.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if until else ""
+    row = await context.stays.keep(work, until, refusal, act_of(caller, work, what, said))
     return await limits(context, work, row)
 
 
@@ -129,6 +133,11 @@ def own(context: Context, caller: Caller, workload: str) -> Workload:
     if not (is_of(work, caller) or caller.administers):
         raise ServiceError("only the person of a session changes how long it stays", status=403, reason="forbidden")
     return work
+
+
+def act_of(caller: Caller, work: Workload, what: str, said: str = "") -> Act | None:
+    """What to record of a change of somebody else's session; None for a person's own."""
+    return None if is_of(work, caller) else Act(caller.name, what, work.person or "", said, work.id)
 
 
 def is_of(work: Workload, caller: Caller) -> bool:

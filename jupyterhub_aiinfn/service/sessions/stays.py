@@ -16,6 +16,7 @@ from jupyterhub_aiinfn.model.limits import Policy
 from jupyterhub_aiinfn.service.acts import Act, add_act
 from jupyterhub_aiinfn.service.database import Database
 from jupyterhub_aiinfn.service.database.tables import StayRow
+from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.current import CurrentValues
 
 KEPT = 86400
@@ -25,8 +26,9 @@ KEPT = 86400
 class Stays:
     """Rows by workload. Every change is one transaction."""
 
-    def __init__(self, database: Database, current: CurrentValues) -> None:
-        self._database, self._current = database, current
+    def __init__(self, database: Database, current: CurrentValues, earlier: Callable[[str], Values | None]) -> None:
+        """``earlier`` gives the values of a hash that sessions may have started with, None when they are gone."""
+        self._database, self._current, self._earlier = database, current, earlier
 
     async def of(self, work: Workload) -> StayRow:
         """The row of a live session, made now when this is its first."""
@@ -42,29 +44,41 @@ class Stays:
         """Remember a look at all live sessions, and forget those that have been gone for long."""
         await self._database.run(lambda session: remember(session, [work.id for work in works], courses, warned))
 
-    async def extend(self, work: Workload, refusal: Callable[[StayRow], str]) -> StayRow:
-        """Count one extension, unless ``refusal`` gives a sentence (409); two at once are decided in turn."""
+    async def extend(self, work: Workload, refusal: Callable[[StayRow], str], act: Act | None) -> StayRow:
+        """Count one extension, unless ``refusal`` gives a sentence (409); two at once are decided in turn.
+
+        ``act`` is what to record of it when an administrator does it.
+        """
 
         def change(session: Session) -> StayRow:
             row = rows_of(session, [work], self._policy)[work.id]
             refuse(refusal(row), "not-extended")
             row.extensions += 1
+            record(session, act)
             return row
 
         return await self._database.run(change)
 
-    async def take_back(self, work: Workload) -> None:
-        """An extension that the backend did not make is not counted."""
+    async def take_back(self, work: Workload, act: Act | None) -> None:
+        """An extension that the backend did not make is not counted; ``act`` is recorded of it."""
         mine = update(StayRow).where(StayRow.workload == work.id, StayRow.extensions > 0)
-        await self._database.run(lambda session: session.execute(mine.values(extensions=StayRow.extensions - 1)))
 
-    async def keep(self, work: Workload, until: datetime | None, refusal: Callable[[StayRow], str]) -> StayRow:
-        """Keep an idle session until then, unless ``refusal`` gives a sentence (409)."""
+        def change(session: Session) -> None:
+            session.execute(mine.values(extensions=StayRow.extensions - 1))
+            record(session, act)
+
+        await self._database.run(change)
+
+    async def keep(
+        self, work: Workload, until: datetime | None, refusal: Callable[[StayRow], str], act: Act | None
+    ) -> StayRow:
+        """Keep an idle session until then, unless ``refusal`` gives a sentence (409); ``act`` is recorded of it."""
 
         def change(session: Session) -> StayRow:
             row = rows_of(session, [work], self._policy)[work.id]
             refuse(refusal(row), "not-kept")
             row.keep_until = None if until is None else int(until.timestamp())
+            record(session, act)
             return row
 
         return await self._database.run(change)
@@ -82,12 +96,25 @@ class Stays:
 
     def _policy(self, work: Workload) -> Policy:
         """The limits with which a session started: those of its profile, and its longest life as it was started."""
-        profile = self._current.values.profiles.get(work.profile or "")
+        profile = self._values(work).profiles.get(work.profile or "")
         policy = Policy.of(profile) if profile else Policy(0)
         if work.ends_at is None or work.started_at is None:
             return policy
         longest = round((work.ends_at - work.started_at).total_seconds())
         return Policy.from_json(policy.as_json() | {"max_seconds": longest})
+
+    def _values(self, work: Workload) -> Values:
+        """The values that a session started with, which may have been replaced since; else those that count now."""
+        current = self._current.values
+        if work.values_hash in (None, self._current.hash):
+            return current
+        return self._earlier(work.values_hash or "") or current
+
+
+def record(session: Session, act: Act | None) -> None:
+    """Record an act, if there is one, in the transaction of what was done."""
+    if act is not None:
+        add_act(session, act)
 
 
 def rows_of(session: Session, works: Sequence[Workload], policy: Callable[[Workload], Policy]) -> dict[str, StayRow]:

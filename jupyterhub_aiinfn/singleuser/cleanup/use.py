@@ -28,7 +28,7 @@ def said_by_service(variables: Mapping[str, str]) -> StorageUse | None:
     """What the platform service says of the home; None outside the platform, and when it does not answer."""
     try:
         with Client.from_environment(variables, timeout=PATIENCE) as client:
-            folders = client.storage().folders
+            folders = client.storage(fresh=True).folders
     except ServiceError:
         return None
     return next((folder.use for folder in folders if folder.kind is FolderKind.home), None)

@@ -27,8 +27,12 @@ def values_file(patient: Patient) -> Iterator[Finding]:
     except AiinfnError as error:
         yield broken("values", str(error), "`aiinfn values check FILE` says what is wrong with a file")
         return
-    hold = "the platform holds" if is_running(patient.state) else "the next start takes"
-    yield ok("values", f"{hold} {values_hash(known.values)}, read from {known.file}")
+    digest = values_hash(known.values)
+    if patient.values_file is not None:
+        yield ok("values", f"{known.file} says {digest}")
+    else:
+        hold = "the platform holds" if is_running(patient.state) else "the next start takes"
+        yield ok("values", f"{hold} {digest}, read from {known.file}")
     yield from _file_since(known)
     for name in sorted(known.values.profiles.keys()):
         image = known.values.images.get(known.values.profiles[name].image)

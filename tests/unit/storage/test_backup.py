@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from jupyterhub_aiinfn.backends.local.agreement import Agreement, Agreements
 from jupyterhub_aiinfn.backends.local.backup import trees
 from jupyterhub_aiinfn.backends.local.backup.checking import check_archive
 from jupyterhub_aiinfn.backends.local.backup.databases import digest_of
@@ -28,11 +29,15 @@ from jupyterhub_aiinfn.backends.local.shared_rights import DEFAULT, Rights, shar
 from jupyterhub_aiinfn.backends.local.state import StateFolder
 from jupyterhub_aiinfn.errors import AiinfnError, BackendError, StateError
 from jupyterhub_aiinfn.supervisor.backup import backup, remarks
+from jupyterhub_aiinfn.supervisor.known_values import values_to_start_with
+from jupyterhub_aiinfn.supervisor.places import remember_values
 from jupyterhub_aiinfn.supervisor.record import lock
 from jupyterhub_aiinfn.supervisor.restore import restore
+from jupyterhub_aiinfn.values import load_values
 
-from .disks import btrfs, mounted
+from .disks import btrfs, mounted, run
 
+CONFIG = Path(__file__).parents[3] / "config"
 ROOT = os.geteuid() == 0
 OWNER = 65_600 if ROOT else os.getuid()
 pytestmark = pytest.mark.slow
@@ -215,6 +220,36 @@ def test_files_that_change_meanwhile_are_listed(state: StateFolder, tmp_path: Pa
     assert (tmp_path / "again" / "homes" / "user-alice" / "growing").stat().st_size >= 200 * 1024 * 1024
 
 
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("applied", [False, True])
+def test_a_start_after_a_restore_has_the_values_of_the_backup(
+    state: StateFolder, tmp_path: Path, elsewhere: bool, applied: bool
+) -> None:
+    """Values that a platform was started with, or that were applied for its next start while it was away."""
+    file = tmp_path / "mine.yaml"
+    file.write_text((CONFIG / "local.yaml").read_text().replace("AI_INFN on this machine", "A site of its own"))
+    agreements = Agreements(state)
+    agreement = Agreement(agreements.store(load_values(file)), str(file), waiting=("limits",))
+    if applied:
+        agreements.put_next(agreement)
+    else:
+        agreements.agree(agreement)
+        remember_values(state, file)
+    manifest = backup(tmp_path / "backup", state.root, None, quiet)
+    assert manifest.values_file == str(file)
+    if elsewhere:
+        file.unlink()
+    again = StateFolder(tmp_path / "again")
+    restore(tmp_path / "backup", again.root, replace=False, say=quiet)
+    known = values_to_start_with(None, again)
+    assert known.values.site.name == "A site of its own"
+    assert known.file == (again.root / "values.yaml" if elsewhere else file)
+    assert load_values(known.file).site.name == "A site of its own"
+    left = Agreements(again).next()
+    assert left is not None
+    assert left.waiting == ()
+
+
 @pytest.mark.root
 def test_on_btrfs_it_is_of_one_moment_and_comes_back_as_subvolumes(tmp_path: Path) -> None:
     with btrfs(400) as disk:
@@ -232,6 +267,29 @@ def test_on_btrfs_it_is_of_one_moment_and_comes_back_as_subvolumes(tmp_path: Pat
         again = disk / "again" / "homes" / "user-alice"
         assert is_subvolume(again)
         assert listing(again) == listing(home)
+
+
+@pytest.mark.root
+@pytest.mark.parametrize("home_is", ["subvolume", "folder"])
+def test_nested_subvolumes_are_named_as_left_out(tmp_path: Path, home_is: str) -> None:
+    with btrfs(400, quota=home_is == "subvolume") as disk:
+        from jupyterhub_aiinfn.backends.local.quota.choose import choose_quota
+
+        state = StateFolder(disk / "state")
+        state.prepare()
+        home = state.homes / "user-alice"
+        choose_quota(state.homes).prepare(home, None)
+        assert is_subvolume(home) == (home_is == "subvolume")
+        (home / "deep").mkdir()
+        (home / "deep" / "kept").write_text("kept")
+        run("btrfs", "subvolume", "create", str(home / "deep" / "nested"))
+        (home / "deep" / "nested" / "file").write_text("not seen by the quota")
+        manifest = backup(tmp_path / "backup", state.root, None, quiet)
+        (line,) = [line for line in remarks(manifest) if "nested" in line]
+        assert line.startswith("not in the backup: homes/user-alice: a ")
+        assert "subvolume" in line
+        restore(tmp_path / "backup", disk / "again", replace=False, say=quiet)
+        assert [path.name for path in (disk / "again" / "homes" / "user-alice" / "deep").iterdir()] == ["kept"]
 
 
 @pytest.mark.root

@@ -298,16 +298,45 @@ def test_a_count_survives_a_tree_that_moves_under_it(tmp_path: Path) -> None:
 
 
 def test_a_measured_use_is_remembered_and_forgotten_on_demand(tmp_path: Path) -> None:
-    quota = MeasuredQuota("because", patience=10)
+    quota = MeasuredQuota("because", patience=10, least=0.0)
     first = quota.use(tmp_path, 10 * MIB)
     assert (first.method, first.enforced, first.note, first.limit_bytes) == ("measured", False, "because", 10 * MIB)
     (tmp_path / "file").write_bytes(b"x" * MIB)
     assert quota.use(tmp_path).measured_at == first.measured_at
+    time.sleep(0.5)  # more than so many times what the count took
     quota.forget(tmp_path)
     second = quota.use(tmp_path)
     assert second.used_bytes is not None
     assert second.used_bytes >= MIB
     assert second.measured_at > first.measured_at
+
+
+def test_who_asks_to_forget_again_and_again_causes_no_count_each_time(tmp_path: Path) -> None:
+    quota = MeasuredQuota(patience=10)
+    first = quota.use(tmp_path)
+    quota.forget(tmp_path)
+    assert quota.use(tmp_path).measured_at == first.measured_at
+    slow = MeasuredQuota(patience=10, least=0.0)
+    for number in range(2000):
+        (tmp_path / str(number)).touch()
+    first = slow.use(tmp_path)
+    slow.forget(tmp_path)  # at once: it rests longer than it counted
+    assert slow.use(tmp_path).measured_at == first.measured_at
+
+
+def test_an_old_figure_is_shown_while_the_new_count_takes_long(tmp_path: Path) -> None:
+    quota = MeasuredQuota(patience=10, least=0.0)
+    first = quota.use(tmp_path)
+    time.sleep(0.5)
+    quota._patience = 0.0
+    for number in range(3000):
+        (tmp_path / str(number)).touch()
+    quota.forget(tmp_path)
+    assert quota.use(tmp_path).used_bytes == first.used_bytes
+    wait_until = time.monotonic() + 10
+    while quota.use(tmp_path).measured_at == first.measured_at:
+        assert time.monotonic() < wait_until
+        time.sleep(0.01)
 
 
 def test_who_asks_does_not_wait_for_a_long_count(tmp_path: Path) -> None:
@@ -423,6 +452,6 @@ def test_the_groups_of_btrfs_are_read() -> None:
 
 
 def test_no_quota_forgets_a_verb() -> None:
-    assert Quota.__abstractmethods__ == {"make", "set_limit", "use"}
+    assert Quota.__abstractmethods__ == {"make", "set_limit", "use", "forget"}
     for one in (MeasuredQuota, btrfs_quota.BtrfsQuota, xfs.XfsQuota):
         assert not getattr(one, "__abstractmethods__", None)

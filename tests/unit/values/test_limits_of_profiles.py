@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from jupyterhub_aiinfn.errors import ValuesError
+from jupyterhub_aiinfn.singleuser.stopping import KEEPING, LONGEST
 from jupyterhub_aiinfn.values import parse_values
 from jupyterhub_aiinfn.values.base import format_rate, parse_rate
 from jupyterhub_aiinfn.values.profiles import Profile
@@ -97,3 +98,13 @@ def test_what_is_shown_reads_back() -> None:
     values = parse_values(text(**given), "test")
     assert "network_below: 3 MiB/s" in values_to_yaml(values)
     assert parse_values(values_to_yaml(values), "again") == values
+
+
+@pytest.mark.parametrize(("grace", "fits"), [("0s", False), ("3s", False), ("4s", True), ("5m", True), ("6m", False)])
+def test_the_grace_of_a_stop_is_long_enough_to_save(grace: str, fits: bool) -> None:
+    written = text() + yaml.safe_dump({"limits": {"stop_grace": grace}})
+    if fits:
+        assert parse_values(written, "test").limits.stop_grace >= timedelta(seconds=LONGEST + KEEPING)
+    else:
+        with pytest.raises(ValuesError, match=r"limits\.stop_grace"):
+            parse_values(written, "test")

@@ -19,6 +19,7 @@ from typing import IO
 
 from jupyterhub_aiinfn.errors import BackendError
 
+from ..quota.btrfs import SUBVOLUME_INODE
 from ..tree_walk import LONGEST_PATH, TreeWalk
 from .checking import offence
 
@@ -31,6 +32,8 @@ MOST_LEFT_OUT, MOST_TOPS = 200, 2000
 With more of them nothing of the folder is kept: nobody else's copy may fail for what one person makes."""
 DEEPEST = 200
 """Folders below one another that are kept (arbitrary): the time that tar takes for a name grows with their square."""
+LEFT_BY_SNAPSHOT = 2
+"""The inode of what a snapshot of btrfs has where a subvolume is nested (BTRFS_EMPTY_SUBVOL_DIR_OBJECTID)."""
 EVERYTHING = "everything"
 CHANGED = re.compile(r"file changed as we read it|File removed before we read it|File shrank|Cannot stat: No such file")
 EXPECTED = re.compile(r"Exiting with failure status due to previous errors|Removing leading")
@@ -94,8 +97,11 @@ def literally(name: str) -> str:
 def find_odd(folder: Path, without: set[str], *, links: bool) -> dict[str, str]:
     """What is not kept, by its path below ``folder``, with the reason. Sockets are left out by tar."""
     walk, odd, tops = TreeWalk(folder, LONGEST_PATH, DEEPEST), dict[str, str](), dict[str, str]()
+    top_stat = folder.lstat()
     for entry in walk:
-        why = offence(entry.stat.st_mode, entry.stat.st_uid, entry.stat.st_gid, links=links)
+        why = elsewhere(entry.stat, top_stat) or offence(
+            entry.stat.st_mode, entry.stat.st_uid, entry.stat.st_gid, links=links
+        )
         if walk.length + len(os.fsencode(entry.name)) > LONGEST_PATH:
             why = why or "a path that is too long"
         if len(walk.levels) > DEEPEST and stat.S_ISDIR(entry.stat.st_mode):
@@ -109,6 +115,16 @@ def find_odd(folder: Path, without: set[str], *, links: bool) -> dict[str, str]:
         if len(tops) > MOST_TOPS:
             return {EVERYTHING: f"it has {why} in more than {MOST_TOPS} folders"}
     return odd if len(odd) <= MOST_LEFT_OUT else tops
+
+
+def elsewhere(found: os.stat_result, top: os.stat_result) -> str:
+    """Why the contents of a folder are not below ``top``: another disk, or a subvolume inside one of btrfs."""
+    if not stat.S_ISDIR(found.st_mode):
+        return ""
+    if found.st_dev != top.st_dev:
+        return "a folder of another disk or subvolume"
+    in_snapshot = top.st_ino == SUBVOLUME_INODE and found.st_ino == LEFT_BY_SNAPSHOT
+    return "a subvolume of its own" if in_snapshot else ""
 
 
 def unpack(file: Path, folder: Path, *, as_root: bool) -> None:

@@ -54,6 +54,10 @@ class Quota(ABC):
     def use(self, folder: Path, limit_bytes: int | None = None) -> StorageUse:
         """Use and limit now. ``limit_bytes`` is what the values say; an enforced limit is reported as enforced."""
 
+    @abstractmethod
+    def forget(self, folder: Path) -> None:
+        """Somebody has just deleted much: a figure that is remembered must not be shown much longer."""
+
 
 def said(error: OSError) -> str:
     """What the system said, for a sentence."""

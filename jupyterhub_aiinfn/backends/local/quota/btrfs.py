@@ -56,6 +56,10 @@ class BtrfsQuota(Quota):
         if is_subvolume(folder):
             run(["btrfs", "qgroup", "limit", "none" if limit_bytes is None else str(limit_bytes), str(folder)], folder)
 
+    def forget(self, folder: Path) -> None:
+        """Only what is measured is remembered."""
+        self.plain.forget(folder)
+
     def use(self, folder: Path, limit_bytes: int | None = None) -> StorageUse:
         """What the file system counts, up to this moment."""
         if not is_subvolume(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ from .base import Quota, check_folder, figures
 
 FRESH_SECONDS = 300.0
 """A count is not repeated before that (arbitrary)."""
+LEAST_SECONDS = 15.0
+"""A count is not repeated before that, whoever asks for it (arbitrary)."""
+REST = 10.0
+"""Nor before so many times its own length: one person who asks again and again keeps no disk busy (arbitrary)."""
+DOUBTED = -math.inf
+"""When a count was made that is to be repeated."""
 LONGEST_SECONDS = 60.0
 """After it a count stops: "at least" (arbitrary)."""
 PATIENCE_SECONDS = 0.5
@@ -37,6 +44,8 @@ class Count:
     """Everything with a name, folders included."""
     complete: bool
     at: datetime
+    took: float
+    """Seconds."""
 
 
 class MeasuredQuota(Quota):
@@ -51,10 +60,11 @@ class MeasuredQuota(Quota):
         fresh: float = FRESH_SECONDS,
         longest: float = LONGEST_SECONDS,
         patience: float = PATIENCE_SECONDS,
+        least: float = LEAST_SECONDS,
     ) -> None:
         """``note`` says why nothing is enforced; times in seconds."""
         self.note = note
-        self._fresh, self._longest, self._patience = fresh, longest, patience
+        self._fresh, self._longest, self._patience, self._least = fresh, longest, patience, least
         self._lock = threading.Lock()
         self._turns = threading.Semaphore(MOST_AT_ONCE)
         self._counts: dict[Path, tuple[float, Count]] = {}
@@ -82,9 +92,11 @@ class MeasuredQuota(Quota):
         )
 
     def forget(self, folder: Path) -> None:
-        """Have the next :meth:`use` count anew: somebody has just deleted much."""
+        """Have the next :meth:`use` count anew, and wait for it a little; not sooner than a count is worth it."""
         with self._lock:
-            self._counts.pop(folder, None)
+            known = self._counts.get(folder)
+            if known is not None and time.monotonic() - known[0] >= max(self._least, known[1].took * REST):
+                self._counts[folder] = (DOUBTED, known[1])
 
     def _count(self, folder: Path) -> Count | None:
         with self._lock:
@@ -98,7 +110,7 @@ class MeasuredQuota(Quota):
                 self._running[folder] = thread
                 thread.start()
             waiting = len(self._running) > MOST_AT_ONCE  # whoever asks for many does not wait for each
-        if known is None and not waiting:
+        if (known is None or known[0] == DOUBTED) and not waiting:
             thread.join(self._patience)
         with self._lock:
             known = self._counts.get(folder, known)
@@ -136,7 +148,7 @@ def measure(folder: Path, *, seconds: float = LONGEST_SECONDS, considerate: bool
                 turn = rest(now - turn) if considerate else now
     except OSError:
         in_time = False  # the folder itself went away or cannot be read
-    return Count(used, files, in_time and not walk.skipped, datetime.now(UTC))
+    return Count(used, files, in_time and not walk.skipped, datetime.now(UTC), time.monotonic() - begun)
 
 
 def is_first(device: int, inode: int, seen: set[tuple[int, int]]) -> bool:

@@ -56,6 +56,10 @@ class XfsQuota(Quota):
         check_limit(folder, limit_bytes)
         run(limit_command(self.mount, self.number_of(folder), limit_bytes), folder)
 
+    def forget(self, folder: Path) -> None:
+        """Only what is measured is remembered."""
+        self.plain.forget(folder)
+
     def use(self, folder: Path, limit_bytes: int | None = None) -> StorageUse:
         """What the file system counts; a folder that is in no project yet is measured."""
         number = self.number_of(folder)
