@@ -209,7 +209,7 @@ def test_what_cannot_be_saved_is_kept_in_the_browser_and_recovered(
     lab, alice.page = alice.page, alice.context.new_page()
     try:
         alice.stop()
-        expect(lab.locator(".Toastify__toast", has_text="This browser keeps them")).to_be_visible()
+        expect(lab.locator(".Toastify__toast", has_text="This browser keeps what is not saved")).to_be_visible()
         lab.screenshot(path=str(results / "lab-not-saved.png"))
         assert "takes nothing" not in file.read_text()
     finally:

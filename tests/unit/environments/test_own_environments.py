@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -358,6 +359,25 @@ def test_the_platform_s_repair_opens_no_environment_to_others(session: OwnSessio
     alice.done("unshare", "lhcb/tools")
     repaired()
     assert folder.stat().st_mode & 0o070 == 0, "a locked door"
+
+
+@pytest.mark.slow
+def test_a_rescue_session_finds_and_removes_the_kernels_of_the_home(session: OwnSession, tmp_path: Path) -> None:
+    session.done("create", "tools")
+    rescue = replace(session, more={"JUPYTER_DATA_DIR": str(tmp_path / "scratch")})
+    code = (
+        "from jupyter_client.kernelspec import KernelSpecManager\n"
+        "from jupyterhub_aiinfn.singleuser.environments import kernels\n"
+        "specs = KernelSpecManager(kernel_dirs=[])\n"
+        "kernels.show_in(specs); kernels.show_in(specs)\n"
+        "print(len(specs.kernel_dirs), *specs.find_kernel_specs(), kernels.is_used('~', 'tools'))"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, env=rescue.variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "2"), done.stderr
+    assert {"aiinfn-tools", "True"} <= set(done.stdout.split())
+    rescue.done("remove", "tools", "--yes")
+    assert not (session.data / "kernels/aiinfn-tools").exists(), "no dead kernel stays"
 
 
 def share_own(session: OwnSession) -> str:
