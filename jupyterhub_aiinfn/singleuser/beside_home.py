@@ -57,19 +57,24 @@ def delete_for_good_beside(contents: Any, home: Path, variables: Mapping[str, st
 
 async def _delete(contents: Any, path: str, folder: Path, variables: Mapping[str, str]) -> None:
     place = Path(contents._get_os_path(path))
-    if not contents.allow_hidden and is_hidden(str(place), contents.root_dir):
-        raise web.HTTPError(400, f'"{path}" is hidden and cannot be deleted here; a terminal can')
-    if not os.path.lexists(place):
-        raise web.HTTPError(404, f'there is no "{path}"')
-    if os.path.ismount(place) or str(folder) == variables.get("AIINFN_PROJECTS_FOLDER"):
-        raise web.HTTPError(403, f'"{path}" is a folder of the platform and stays; delete what is in it')
-    if not place.is_symlink() and not contents.is_writable(path):
-        raise web.HTTPError(403, f'"{path}" cannot be deleted: you may only read it')
+    check_deletion(contents, path, place, is_a_project=str(folder) == variables.get("AIINFN_PROJECTS_FOLDER"))
     try:
         await asyncio.to_thread(delete_tree, place)
     except OSError as error:
         where = words_for(folder, variables)
         raise web.HTTPError(403, f'"{path}" in {where} cannot be deleted: {error.strerror or error}') from error
+
+
+def check_deletion(contents: Any, path: str, place: Path, *, is_a_project: bool) -> None:
+    """A refusal in words of what is not there, or not this person's to delete."""
+    if not contents.allow_hidden and is_hidden(str(place), contents.root_dir):
+        raise web.HTTPError(400, f'"{path}" is hidden and cannot be deleted here; a terminal can')
+    if not os.path.lexists(place):
+        raise web.HTTPError(404, f'there is no "{path}"')
+    if is_a_project or os.path.ismount(place):
+        raise web.HTTPError(403, f'"{path}" is a folder of the platform and stays; delete what is in it')
+    if not place.is_symlink() and not contents.is_writable(path):
+        raise web.HTTPError(403, f'"{path}" cannot be deleted: you may only read it')
 
 
 def delete_tree(place: Path) -> None:

@@ -18,7 +18,7 @@ LAUNCHER = ("python", "-I", "-m", "jupyterhub_aiinfn.singleuser.environments.ker
 
 
 def data_folders() -> list[Path]:
-    """Where kernel specs of the person are: a rescue session keeps its own data elsewhere, and those of the home stay."""
+    """Where kernel specs of the person are: a rescue session has its own data elsewhere, and those of the home stay."""
     return list(dict.fromkeys([Path(jupyter_data_dir()), Path.home() / ".local" / "share" / "jupyter"]))
 
 
