@@ -142,15 +142,7 @@ class Person:
 
     def new_notebook(self, kernel: str) -> None:
         """Open a notebook with the kernel of that name from the launcher."""
-        # JupyterLab opens what was open last: then there is no launcher
-        card, tab = (
-            self.page.locator(".jp-LauncherCard", has_text=kernel).first,
-            self.page.locator(".jp-Notebook").first,
-        )
-        expect(card.or_(tab).first).to_be_visible(timeout=60_000)
-        if not card.is_visible():
-            self.page.keyboard.press("Control+Shift+L")
-        card.click()
+        self.page.locator(".jp-LauncherCard", has_text=kernel).first.click()
         self.page.wait_for_selector(".jp-Notebook .cm-content")
         expect(self.page.locator(".jp-Toolbar-kernelName").first).to_contain_text(kernel, timeout=60_000)
         # JupyterLab drops a cell that is run before the kernel is there, without a word
