@@ -48,8 +48,8 @@ class Kernels:
     def is_idle(self, kernel: str) -> bool:
         """Whether it says that it runs nothing.
 
-        Jupyter Server takes the word of whatever the kernel did last: one that runs a cell, and meanwhile answers on its
-        control channel how much memory it takes, would be idle.
+        Jupyter Server takes the word of whatever the kernel did last: one that runs a cell, and meanwhile answers on
+        its control channel how much memory it takes, would be idle.
         """
         if kernel not in self._manager or kernel in self._runs:
             return False
