@@ -20,6 +20,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from nbgitpuller._compat import get_base_handler
 
     get_base_handler(server_app)  # it chooses the base of its handlers when they are imported
+    from .beside_home import delete_for_good_beside
     from .cleanup import extension as cleanup
     from .environments import kernels
     from .environments.handlers import routes as environment_routes
@@ -33,6 +34,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     kernels.show_in(server_app.kernel_spec_manager)
     if "AIINFN_WORKLOAD" in os.environ:
         link_folders(os.environ, Path.home())
+    delete_for_good_beside(server_app.contents_manager, Path.home(), os.environ)
     keeper = install(server_app)
     stopping = Stopping(server_app, keeper)
     stopping.install()

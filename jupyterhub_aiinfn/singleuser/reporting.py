@@ -128,6 +128,8 @@ class Reporting:
     def _take(self, limits: SessionLimits | None, problem: str = "") -> None:
         """Keep what was heard, and tell the tabs when it differs from what they know."""
         changed = (limits, problem) != (self._limits, self._problem)
+        if limits is not None and limits.ends_at is not None:
+            os.environ["AIINFN_ENDS_AT"] = limits.ends_at.isoformat()  # before-stop is told why the session ends
         self._limits, self._problem = limits, problem
         if changed:
             self._tell()

@@ -200,16 +200,20 @@ def test_stop_on_the_hubs_page_saves_what_is_open(alice: Person, platform: Runni
 def test_what_cannot_be_saved_is_kept_in_the_browser_and_recovered(
     alice: Person, platform: RunningPlatform, results: Path
 ) -> None:
+    home = platform.state.home(HOME)
+    for left in home.glob("Untitled*.ipynb"):
+        left.unlink()
+    alice.go("/user/alice/lab?reset")  # what was open in the last session is open again, and there is no launcher
+    alice.in_lab()
     alice.new_notebook("Python")
     alice.run_cell("# typed, and the folder takes nothing")
-    home = platform.state.home(HOME)
     file, mode = home / "Untitled.ipynb", home.stat().st_mode
     file.chmod(0o444)
     home.chmod(0o555)
     lab, alice.page = alice.page, alice.context.new_page()
     try:
         alice.stop()
-        expect(lab.locator(".Toastify__toast", has_text="This browser keeps them")).to_be_visible()
+        expect(lab.locator(".Toastify__toast", has_text="This browser keeps what is not saved")).to_be_visible()
         lab.screenshot(path=str(results / "lab-not-saved.png"))
         assert "takes nothing" not in file.read_text()
     finally:

@@ -55,11 +55,13 @@ class Tab:
         self.socket = websocket.create_connection(address, header=[f"Authorization: token {TOKEN}"], timeout=60)
         self.ask("kernel_info_request", {})
 
-    def ask(self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None) -> str:
+    def ask(
+        self, kind: str, content: dict[str, Any], metadata: dict[str, Any] | None = None, channel: str = "shell"
+    ) -> str:
         """Send a message and return its id at once."""
         header = {"msg_id": uuid.uuid4().hex, "msg_type": kind, "session": self.name, "username": "", "version": "5.3"}
         body = {"header": header, "parent_header": {}, "metadata": metadata or {}, "content": content}
-        self.socket.send(json.dumps({**body, "channel": "shell", "buffers": []}))
+        self.socket.send(json.dumps({**body, "channel": channel, "buffers": []}))
         return header["msg_id"]
 
     def run(self, cell: str, source: str) -> str:

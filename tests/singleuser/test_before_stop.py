@@ -14,7 +14,9 @@ import pytest
 
 from jupyterhub_aiinfn.singleuser.before_stop import LARGEST_FILE, SECONDS, BeforeStop, reason
 
-from .conftest import JupyterServer
+from .conftest import JupyterServer, of_session, running
+from .platform_service import SmallService
+from .tabs import until
 
 
 def write_hook(home: Path, text: str, mode: int = 0o755) -> None:
@@ -39,6 +41,19 @@ def run_hook(home: Path) -> float | None:
 
 def log(home: Path) -> str:
     return (home / ".local/state/aiinfn/before-stop.log").read_text()
+
+
+@pytest.mark.slow
+def test_it_is_told_of_an_end_that_the_service_has_moved(service: SmallService, tmp_path: Path) -> None:
+    """The session was started with an end far away; a report brings that it is over now."""
+    write_hook(tmp_path, "#!/bin/sh\necho $AIINFN_STOP_REASON $AIINFN_ENDS_AT\n")
+    far, over = (datetime.now(UTC) + timedelta(hours=by) for by in (5, -1))
+    service.says(ends_at=over.isoformat())
+    with running(tmp_path, of_session(service.url) | {"AIINFN_ENDS_AT": far.isoformat()}) as server:
+        until(lambda: server.session().json()["limits"])
+        server.process.send_signal(signal.SIGTERM)
+        server.process.wait(20)
+    assert log(tmp_path) == f"max-age {over.isoformat()}\n"
 
 
 @pytest.mark.slow

@@ -245,7 +245,7 @@ def test_tabs_share_one_scan_and_it_ends_with_the_last_of_them(ordinary: Cleanup
 
 
 def test_a_rescue_session_opens_the_cleanup_page_first(rescued: Cleanup) -> None:
-    for path in ("lab", "lab/tree/a%20b.ipynb?x=1", "tree", "notebooks/a.ipynb"):
+    for path in ("lab", "lab/tree/a%20b.ipynb?x=1", "tree", "notebooks/a.ipynb", "git-pull?repo=https://x/y"):
         answer = httpx.get(rescued.server.url + path, headers={"Authorization": f"token {TOKEN}"})
         assert answer.status_code == 302
         assert answer.headers["Location"].startswith(f"{BASE}aiinfn/cleanup?next=")

@@ -12,11 +12,13 @@ import pytest
 
 from .conftest import JupyterServer, running
 from .tabs import Tab, file_hash, notebook, outputs, until, write
+from .test_stopping import follow
 
 pytestmark = pytest.mark.slow
 
 SLOW = "import time\nfor i in range(5): print(i, flush=True); time.sleep(0.5)"
 ALL = "0\n1\n2\n3\n4\n"
+LONG = "import time\nfor i in range(30): print(i, flush=True); time.sleep(0.5)"
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +221,34 @@ def test_nonsense_on_the_connection_to_a_kernel_breaks_nothing(server: JupyterSe
     assert [run["cell"] for run in tab.fetch()["runs"]] == ["x" * 256, "a"]
 
 
+def test_a_long_cell_is_not_over_because_the_kernel_answers_something_else(server: JupyterServer, path: str) -> None:
+    """Who asks how much memory it takes hears "idle" while the cell runs; so does Jupyter Server."""
+    tab = opened(server, path, ("a", LONG))
+    message = tab.run("a", LONG)
+    tab.wait_for("stream", message)
+    tab.go_away()
+    tab.connect()
+    tab.ask("usage_request", {}, channel="control")
+    tab.wait_for_idle(message)
+    (run,) = tab.fetch()["runs"]
+    text = "".join(one["text"] for one in run["outputs"])
+    assert (run["running"], text) == (False, "".join(f"{number}\n" for number in range(30)))
+
+
+def test_what_the_server_writes_is_no_save_of_a_tab(server: JupyterServer, path: str) -> None:
+    """One tab goes away and its output is written; the other has run a cell too and has not saved it."""
+    one = opened(server, path, ("a", "print(1)"), ("b", "print(2)"))
+    two = Tab(server, path)
+    one.wait_for_idle(one.run("a", "print(1)"))
+    two.wait_for_idle(two.run("b", "print(2)"))
+    one.go_away()
+    until(lambda: outputs(server, path, "a") == "1\n", 60)
+    time.sleep(1)
+    assert [run["cell"] for run in two.fetch()["runs"] if run["cell"] == "b"] == ["b"], "still kept for it"
+    two.go_away()
+    until(lambda: outputs(server, path, "b") == "2\n")
+
+
 # The end of the server
 
 
@@ -240,6 +270,28 @@ def test_a_tab_that_sleeps_at_the_end_loses_nothing(own_server: JupyterServer) -
     own_server.process.send_signal(signal.SIGTERM)  # connected, but it answers nothing
     own_server.process.wait(40)
     assert outputs(own_server, "n.ipynb", "a") == "1\n"
+
+
+def test_what_runs_on_after_the_tab_has_saved_is_in_the_notebook(own_server: JupyterServer) -> None:
+    tab = opened(own_server, "n.ipynb", ("a", LONG))
+    with follow(own_server) as events:
+        message = tab.run("a", LONG)
+        tab.wait_for("stream", message)
+        own_server.process.send_signal(signal.SIGTERM)
+        assert json.loads(events.recv())["event"] == "stopping"
+        own_server.saving({"tab": tab.name, "saved": False})
+        saved = notebook(("a", LONG))
+        saved["cells"][0] |= {
+            "outputs": [{"output_type": "stream", "name": "stdout", "text": "0\n"}],
+            "execution_count": 1,
+        }
+        write(own_server, "n.ipynb", saved)
+        time.sleep(1.5)  # it goes on
+        own_server.saving({"tab": tab.name, "saved": True})
+        own_server.process.wait(40)
+    text = outputs(own_server, "n.ipynb", "a")
+    assert text.startswith("0\n1\n2\n")
+    assert "ended while this cell was running" in text
 
 
 def test_a_killed_server_finds_them_again(tmp_path: Path) -> None:

@@ -105,10 +105,8 @@ def test_the_home_is_as_full_as_the_service_says(session_server: JupyterServer, 
         "method": "btrfs",
         "measured_at": "2026-11-24T10:00:00Z",
     }
-    folders = [
-        {"kind": "project", "key": "lab", "name": "Lab", "path": "/projects/lab", "use": None},
-        {"kind": "home", "key": "alba", "name": "alba", "path": "/home/alba", "use": use},
-    ]
+    project = {"kind": "project", "key": "lhcb", "name": "LHCb", "path": "/projects/lhcb", "use": None}
+    folders = [project, {"kind": "home", "key": "alba", "name": "alba", "path": "/home/alba", "use": use}]
     service.answers["GET /storage"] = 200, {"folders": folders}
     with follow(session_server) as heard:
         session_server.call("POST", "watching", {"tab": "one", "watching": True})

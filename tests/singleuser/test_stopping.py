@@ -76,7 +76,7 @@ def test_a_tab_that_never_finishes_holds_it_up_for_a_bounded_time(own_server: Ju
         own_server.process.send_signal(signal.SIGTERM)
         tab.recv()
         own_server.saving({"tab": "one", "saved": False})
-        assert 2.4 < seconds_to_the_end(own_server, begun) < 5.5
+        assert 2.4 < seconds_to_the_end(own_server, begun) < 7, "2.5 s, and what Python takes to end on a busy machine"
 
 
 def test_a_second_signal_ends_it_at_once(own_server: JupyterServer) -> None:

@@ -2,7 +2,8 @@
 
 What is *made* in such a folder gets the folder's group and the ACL, whatever umask its maker has. What is *moved* in
 (mv, cp -p, tar) keeps the rights it had: :func:`repair` gives the group what the owner has. It goes through descriptors
-and follows no link: it runs as root in folders that people change meanwhile.
+and follows no link: it runs as root in folders that people change meanwhile. Own environments are left alone: whoever
+makes one says who may read it and who may change it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ VERSION, UNDEFINED = 2, 0xFFFFFFFF
 USER_OBJECT, GROUP_OBJECT, GROUP, MASK, OTHER = 0x01, 0x04, 0x08, 0x10, 0x20
 """Of linux/posix_acl_xattr.h."""
 READ, WRITE, EXECUTE = 4, 2, 1
+ENVIRONMENTS = ".aiinfn/environments"
+"""Where own environments are in a project folder (``singleuser.environments.places``)."""
 TURN_SECONDS = 0.005
 """A repair works so long and rests as long: the service answers requests meanwhile."""
 
@@ -114,7 +117,7 @@ def repair(folder: Path, rights: Rights, *, seconds: float = 600.0, considerate:
     begun = turn = time.monotonic()
     for entry in walk:
         seen += 1
-        if is_off(entry.stat, rights):
+        if is_off(entry.stat, rights) and not is_of_an_environment(walk.here):
             changed += _repair_one(walk.descriptor, entry, rights)
         if (now := time.monotonic()) - turn > TURN_SECONDS:
             if now - begun > seconds:
@@ -123,6 +126,11 @@ def repair(folder: Path, rights: Rights, *, seconds: float = 600.0, considerate:
                 time.sleep(now - turn)
             turn = time.monotonic()
     return Repaired(seen, changed, complete=not walk.skipped)
+
+
+def is_of_an_environment(folder: str) -> bool:
+    """Whether what is in that folder, relative to the shared one, belongs to an own environment."""
+    return folder == ENVIRONMENTS or folder.startswith(f"{ENVIRONMENTS}/")
 
 
 def is_off(found: os.stat_result, rights: Rights) -> bool:

@@ -22,8 +22,9 @@ from .saving import say_what_cannot_be_saved
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
 
-WORKING_PAGES = ("lab", "doc", "tree", "notebooks", "consoles", "edit", "terminals")
-"""First words of the addresses of JupyterLab and Notebook; their files and programs' addresses are others."""
+WORKING_PAGES = ("lab", "doc", "tree", "notebooks", "consoles", "edit", "terminals", "git-pull")
+"""First words of the addresses of JupyterLab and Notebook, whose files and programs' addresses are others, and of the
+page that brings what a launch link names."""
 OTHERS = ("/api/", "/static/", "/extensions/")
 
 

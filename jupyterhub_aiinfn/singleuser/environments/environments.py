@@ -35,7 +35,7 @@ from .layering import make_layer, tidy_programs, works
 from .pip_runs import Say, find_hashes, install, own_packages, to_install_again
 from .places import Place, find_place, find_places, is_folder
 from .records import RECORD, held, is_held, read_record, write_record
-from .sharing import Sharing, share, sharing
+from .sharing import Sharing, keep_to_oneself, share, share_again, sharing
 
 VENV, BUILDING, OLD, SCRATCH = "venv", ".building", ".old", ".scratch"
 
@@ -144,11 +144,13 @@ class OwnEnvironments:
 
     def _claim(self, folder: Path, place: Place, name: str) -> None:
         try:
-            folder.mkdir()
+            folder.mkdir(mode=0o777 if place.id == HOME else 0o700)
         except FileExistsError:
             there = self._look(place, name)
             remedy = there.problem or "choose another name, or remove it first"
             raise OwnEnvironmentError(f"{place.words} has an environment {name} already: {remedy}") from None
+        if place.id != HOME:
+            keep_to_oneself(folder)
 
     def _new_record(self, name: str, base: Base, requested: tuple[str, ...]) -> Record:
         return Record(
@@ -200,6 +202,7 @@ class OwnEnvironments:
             together = tuple(dict.fromkeys([*record.requested, *asked]))
             size = folder_bytes(found.folder)
             write_record(found.folder, replace(record, requested=together, hashes=record.hashes | hashes, bytes=size))
+            self._share_again(found)
         return self.find(name)
 
     def repair(self, name: str) -> Found:
@@ -214,6 +217,7 @@ class OwnEnvironments:
             record = replace(record, created_at=kept.created_at, created_by=kept.created_by)
         with self._disk_of(found.place), held(found.folder, found.reference) as lock:
             self._make(found.folder, record, [Pin(package) for package in again], lock)
+            self._share_again(found)
         if found.own or kernels.is_used(found.place.id, found.name):
             kernels.use(found.place.id, found.name, base.title)
         return self.find(name)
@@ -267,6 +271,11 @@ class OwnEnvironments:
             )
         share(found.folder, how)
         return found
+
+    def _share_again(self, found: Found) -> None:
+        """What was just made in it is for whom the environment is."""
+        if found.place.id != HOME:
+            share_again(found.folder)
 
     def _usable(self, name: str) -> Found:
         found = self.find(name)

@@ -17,21 +17,26 @@ from .records import write_text
 LAUNCHER = ("python", "-I", "-m", "jupyterhub_aiinfn.singleuser.environments.kernel")
 
 
-def folder(place: str, name: str) -> Path:
-    """The folder of the environment's kernel spec."""
-    return Path(jupyter_data_dir()) / "kernels" / kernel_name(place, name)
+def data_folders() -> list[Path]:
+    """Where kernel specs of the person are: a rescue session has its own data elsewhere, and those of the home stay."""
+    return list(dict.fromkeys([Path(jupyter_data_dir()), Path.home() / ".local" / "share" / "jupyter"]))
+
+
+def folders(place: str, name: str) -> list[Path]:
+    """The folders that may hold the environment's kernel spec; the first is where a new one goes."""
+    return [data / "kernels" / kernel_name(place, name) for data in data_folders()]
 
 
 def show_in(kernel_spec_manager: Any) -> None:
     """Have a server show them, last: JupyterHub keeps servers from reading the settings in homes, kernels included."""
-    own = str(Path(jupyter_data_dir()) / "kernels")
-    if own not in kernel_spec_manager.kernel_dirs:
-        kernel_spec_manager.kernel_dirs = [*kernel_spec_manager.kernel_dirs, own]
+    own = [str(data / "kernels") for data in data_folders()]
+    known = kernel_spec_manager.kernel_dirs
+    kernel_spec_manager.kernel_dirs = [*known, *(one for one in own if one not in known)]
 
 
 def is_used(place: str, name: str) -> bool:
     """Whether the environment is among the person's kernels."""
-    return (folder(place, name) / "kernel.json").is_file()
+    return any((folder / "kernel.json").is_file() for folder in folders(place, name))
 
 
 def display_name(place: str, name: str, image_title: str) -> str:
@@ -48,11 +53,12 @@ def use(place: str, name: str, image_title: str) -> None:
         "metadata": {"debugger": True, "supported_encryption": ["curve"]},
         "kernel_protocol_version": "5.5",
     }
-    where = folder(place, name)
+    where = folders(place, name)[0]
     where.mkdir(parents=True, exist_ok=True)
     write_text(where / "kernel.json", json.dumps(spec, indent=1))
 
 
 def stop_using(place: str, name: str) -> None:
     """Take the environment from the person's kernels."""
-    shutil.rmtree(folder(place, name), ignore_errors=True)
+    for folder in folders(place, name):
+        shutil.rmtree(folder, ignore_errors=True)

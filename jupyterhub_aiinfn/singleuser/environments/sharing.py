@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Literal
 from jupyterhub_aiinfn.errors import OwnEnvironmentError
 
 Sharing = Literal["private", "read", "write"]
+DEFAULT_ACL = "system.posix_acl_default"
 BITS: dict[Sharing, int] = {"private": 0o000, "read": 0o050, "write": 0o070}
 """The group's bits; with access lists (a project folder has them) they are the mask of all members."""
 
@@ -31,6 +33,26 @@ def share(folder: Path, how: Sharing) -> None:
         raise OwnEnvironmentError(
             f"only who made {folder.name} can change who may use it; ask them, or make your own from its lock file"
         ) from None
+
+
+def keep_to_oneself(folder: Path) -> None:
+    """Take a new folder out of what a project folder does by itself: its members would have the rights of the maker.
+
+    From now on what is made in it follows the maker's umask, and members may read it, no more.
+    """
+    with contextlib.suppress(OSError):  # a file system without access lists, or a folder without
+        os.removexattr(folder, DEFAULT_ACL)
+    folder.chmod((folder.lstat().st_mode & 0o7000) | 0o755)
+
+
+def share_again(folder: Path) -> None:
+    """Give what this person made in an environment the sharing that it has; what others made they share themselves."""
+    how = sharing(folder)
+    if how == "private":
+        return
+    for path in _below(folder):
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            _set_group(path, how)
 
 
 def _set_group(path: Path, how: Sharing) -> None:

@@ -31,6 +31,8 @@ AWAY = 6.0
 """Seconds that a tab may be away: a reload, or a network that changes."""
 OTHERS = 20.0
 """Seconds that other tabs of the kernel have to fetch the outputs of a tab that is gone."""
+LATER = 120.0
+"""Seconds until it is tried again to write what could not be written; each time the person is told that it failed."""
 SAVED_AFTER = 3.0
 """Seconds between a run's end and a save that surely holds it."""
 NEVER_RAN = 10.0
@@ -245,7 +247,7 @@ class Keeper:
             elif name in outcome.merged or outcome.aside:
                 self._forget(kept)
             else:
-                kept.orphan_since = time.monotonic()  # nothing can be written now: tried again when it is due again
+                kept.orphan_since = time.monotonic() + LATER  # nothing can be written now: tried again when it is due
         if outcome.aside:
             self.log.warning("outputs that %r could not take are in %r", path, outcome.aside)
             self._tell_tabs("kept-aside", path, outcome.aside)
@@ -255,14 +257,24 @@ class Keeper:
         await asyncio.gather(*self._finding, return_exceptions=True)
         due = []
         for kept in self.runs.values():
-            saved = self.is_in_its_tab(kept) and self._saved_at.get(kept.path, 0.0) >= asked_at
-            if kept.merged is None and kept.path and not saved and kept.recorded.execution_count is not None:
+            if (
+                kept.merged is None
+                and kept.path
+                and not self._is_saved(kept, asked_at)
+                and kept.recorded.execution_count is not None
+            ):
                 if kept.phase is Phase.running:
                     kept.phase = Phase.interrupted
                 due.append(kept)
         for kept in due:
             self._write_down(kept)
         await self.merge(due)
+
+    def _is_saved(self, kept: Kept, asked_at: float) -> bool:
+        """Whether a tab has saved all of it since it was asked: what runs on puts out more than a tab has saved."""
+        if kept.ended is None or not self.is_in_its_tab(kept):
+            return False
+        return self._saved_at.get(kept.path, 0.0) >= max(asked_at, kept.ended)
 
     def _write_down(self, kept: Kept) -> None:
         state = (kept.phase, kept.recorded.version, kept.path, kept.merged)

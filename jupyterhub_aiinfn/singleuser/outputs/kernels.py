@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from jupyter_client.session import Session
@@ -25,6 +25,7 @@ class Kernels:
         self._log = server_app.log
         self._message, self._ended = message, ended
         self._streams: dict[str, tuple[Any, tuple[int, ...]]] = {}
+        self._runs: dict[str, str] = {}
 
     def listen(self, kernel: Any) -> None:
         """Subscribe, once for each set of ports."""
@@ -45,11 +46,18 @@ class Kernels:
             self._ended(name)
 
     def is_idle(self, kernel: str) -> bool:
-        """Whether it says that it runs nothing."""
-        return kernel in self._manager and self._manager.get_kernel(kernel).execution_state == "idle"
+        """Whether it says that it runs nothing.
+
+        Jupyter Server takes the word of whatever the kernel did last: one that runs a cell, and meanwhile answers on
+        its control channel how much memory it takes, would be idle.
+        """
+        if kernel not in self._manager or kernel in self._runs:
+            return False
+        return bool(self._manager.get_kernel(kernel).execution_state == "idle")
 
     def _close(self, name: str) -> None:
         stream, _ = self._streams.pop(name, (None, ()))
+        self._runs.pop(name, None)
         if stream is not None and not stream.closed():
             stream.on_recv(None)
             stream.close()
@@ -59,13 +67,25 @@ class Kernels:
             _, rest = session.feed_identities(parts)
             message = session.deserialize(rest, content=False)
             kind = str(message["header"]["msg_type"])
-            parent = str((message["parent_header"] or {}).get("msg_id", ""))
+            header = message["parent_header"] or {}
+            parent = str(header.get("msg_id", ""))
             if kind == "status":
-                self._take_status(kernel, parent, session.unpack(message["content"]))
+                content = session.unpack(message["content"])
+                self._note_runs(kernel, header, content)
+                self._take_status(kernel, parent, content)
             elif kind in OUTPUT_KINDS:
                 self._message(kernel, parent, kind, session.unpack(message["content"]))
         except Exception:  # whatever a kernel sends: the next message may be fine
             self._log.debug("a message of kernel %s could not be read", kernel, exc_info=True)
+
+    def _note_runs(self, kernel: str, header: Mapping[str, Any], content: Mapping[str, Any]) -> None:
+        """A kernel runs one cell at a time: the one that it began last, until it says that this one has ended."""
+        state = content.get("execution_state")
+        run = str(header.get("msg_id", ""))
+        if state == "starting" or (state == "idle" and self._runs.get(kernel) == run):
+            self._runs.pop(kernel, None)
+        elif state == "busy" and header.get("msg_type") == "execute_request":
+            self._runs[kernel] = run
 
     def _take_status(self, kernel: str, parent: str, content: dict[str, Any]) -> None:
         # A kernel that starts anew has ended whatever ran before.

@@ -49,14 +49,19 @@ class Notebooks:
         self._app = server_app
         self._contents: Any = server_app.contents_manager
         self._sessions: Any = server_app.session_manager
-        self._writing = False
+        self._own_saves: set[str] = set()
 
     def on_save(self, saved: Callable[[str], None]) -> None:
         """Call ``saved`` with the path whenever somebody else saves a file through this server."""
 
         async def listen(logger: object, schema_id: str, data: dict[str, Any]) -> None:
-            if data.get("action") == "save" and not self._writing:
-                saved(str(data.get("path", "")).strip("/"))
+            path = str(data.get("path", "")).strip("/")
+            if data.get("action") != "save":
+                return
+            if path in self._own_saves:  # heard after the save has returned
+                self._own_saves.discard(path)
+            else:
+                saved(path)
 
         if self._app.event_logger is not None:
             self._app.event_logger.add_listener(schema_id=SAVES, listener=listen)
@@ -153,11 +158,13 @@ class Notebooks:
         return str(model.get("hash") or ""), model["content"], ""
 
     async def _save(self, path: str, document: dict[str, Any]) -> str:
-        self._writing = True
+        own = path.strip("/")
+        self._own_saves.add(own)
         try:
             await ensure_async(self._contents.save({"type": "notebook", "format": "json", "content": document}, path))
-        finally:
-            self._writing = False
+        except BaseException:
+            self._own_saves.discard(own)
+            raise
         return await self.hash_of(path)
 
     async def _write_aside(self, path: str, runs: list[tuple[Run, str]]) -> str:

@@ -12,12 +12,15 @@ export interface ISessionEvent {
 export interface IDocument {
   readonly path: string;
   readonly model: {
-    readonly dirty: boolean;
+    dirty: boolean;
     readonly readOnly: boolean;
     toJSON(): unknown;
     toString(): string;
   };
-  readonly contentsModel: { readonly type: string } | null;
+  readonly contentsModel: {
+    readonly type: string;
+    readonly writable?: boolean;
+  } | null;
   save(): Promise<void>;
 }
 
@@ -34,6 +37,11 @@ const SCHEMA_ID = 'urn:jupyterhub-aiinfn:session';
 /** Whether the event says that the server is about to end. */
 export function isStopping(event: ISessionEvent): boolean {
   return event.schema_id === SCHEMA_ID && event.event === 'stopping';
+}
+
+/** Whether the file may be written: one that the person may only read is never saved, however often it is asked. */
+export function isWritable(document: IDocument): boolean {
+  return document.contentsModel?.writable !== false;
 }
 
 /** The document as it is kept, whatever happens to the tab. */
@@ -92,6 +100,9 @@ async function keep(
 }
 
 function savesWithin(document: IDocument, seconds: number): Promise<boolean> {
+  if (!isWritable(document)) {
+    return Promise.resolve(false); // JupyterLab would ask where else to save it
+  }
   const late = new Promise<boolean>(resolve =>
     setTimeout(() => resolve(false), seconds * 1000)
   );

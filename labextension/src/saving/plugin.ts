@@ -54,7 +54,7 @@ function tell({ failed, kept }: IResult, trans: TranslationBundle): void {
   } else if (kept.length) {
     Notification.error(
       trans.__(
-        'This session ends, and not saved are: %1. This browser keeps them: your next session offers to recover them.',
+        'This session ends. This browser keeps what is not saved, and your next session offers to recover it: %1',
         names
       ),
       { autoClose }
@@ -62,7 +62,7 @@ function tell({ failed, kept }: IResult, trans: TranslationBundle): void {
   } else {
     Notification.error(
       trans.__(
-        'This session ends, and not saved are: %1. Keep this tab open, and copy what you need.',
+        'This session ends. Keep this tab open, and copy what is not saved: %1',
         names
       ),
       { autoClose }

@@ -1,5 +1,5 @@
 /** The way out of a session: documents are saved, the hub ends it, and the browser goes on to a page of the hub. */
-import { IDocument, saveAll } from '../saving/model';
+import { IDocument, isWritable, saveAll } from '../saving/model';
 import { IUnsavedStore } from '../saving/unsaved';
 
 /** What leaving needs from JupyterLab, the server and the browser. */
@@ -39,8 +39,10 @@ export class NotSaved extends Error {
  * Rejects with `NotSaved`, or with the sentence of whoever refused; the session then goes on.
  */
 export async function leave(on: ILeaving, address: string): Promise<void> {
+  // What can only be read cannot be saved, and must not keep anybody here; the end of the session has it kept.
+  const documents = [...on.documents()];
   const [{ failed }] = await Promise.all([
-    saveAll(on.documents(), NOWHERE, '', SAVING_SECONDS),
+    saveAll(documents.filter(isWritable), NOWHERE, '', SAVING_SECONDS),
     on.pause(WORKSPACE_SETTLES)
   ]);
   if (failed.length) {
@@ -52,6 +54,9 @@ export async function leave(on: ILeaving, address: string): Promise<void> {
       break;
     }
     await on.pause(PAUSE);
+  }
+  for (const { model } of documents) {
+    model.dirty = false; // all that can be done is done: JupyterLab need not ask whether to leave the page
   }
   on.goTo(address);
 }

@@ -40,7 +40,8 @@ export class Notices {
       return;
     }
     const { refusal } = this._model;
-    const message = refusal ? `${text} ${refusal}` : text;
+    // JupyterLab cuts long messages: what is new comes first
+    const message = refusal ? `${refusal} ${text}` : text;
     const found = session.limits?.warning;
     const key = `${found?.cause} ${found?.ends_at}`;
     if (key !== this._key) {
@@ -96,7 +97,15 @@ export class Notices {
       this._told.add(one.id);
       Notification.info(
         this._trans.__('%1 says: %2', one.author, one.message),
-        { autoClose: false }
+        {
+          autoClose: false,
+          actions: [
+            {
+              label: this._trans.__('Session'), // a long one is there in full
+              callback: this._on.open
+            }
+          ]
+        }
       );
     }
     if (fresh.length) {

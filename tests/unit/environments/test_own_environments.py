@@ -9,16 +9,20 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
+from jupyterhub_aiinfn.backends.local.shared_rights import Rights, repair, share
 from tests.own_session import SITE, OwnSession, make_image
 
 from .conftest import Index, wheel
@@ -319,6 +323,61 @@ def test_sharing_is_for_reading_until_it_is_said_otherwise(session: OwnSession, 
     alice.done("share", "lhcb/tools")
     assert (modes(0o040), modes(0o020)) == ({True}, {False})
     assert "is in your home, which nobody else can enter" in share_own(alice)
+
+
+@pytest.mark.root
+@pytest.mark.slow
+def test_the_platform_s_repair_opens_no_environment_to_others(session: OwnSession, tmp_path: Path) -> None:
+    """In a folder with setgid and default ACLs, where the platform gives members what the owner has."""
+    alice = project_of(session, tmp_path, "alice")
+    project, rights = alice.home / "projects/lhcb", Rights(95_000)
+    project.mkdir()
+    share(project, rights)
+    alice.done("create", "tools", "one", "--project", "lhcb")
+    folder = project / ".aiinfn/environments/tools"
+
+    def bits() -> int:
+        """What members have somewhere in it: with access lists the group's bits are what all of them are cut to."""
+        paths = [folder, *(path for path in folder.rglob("*") if not path.is_symlink())]
+        return reduce(or_, (path.stat().st_mode & 0o070 for path in paths))
+
+    def repaired() -> int:
+        (project / "loose").write_text("")
+        (project / "loose").chmod(0o600)
+        assert repair(project, rights).complete
+        assert (project / "loose").stat().st_mode & 0o777 == 0o660, "everything else is shared as always"
+        return bits()
+
+    assert (bits(), repaired()) == (0o050, 0o050)
+    session.add("two")
+    alice.done("install", "lhcb/tools", "two")
+    assert repaired() == 0o050
+    alice.done("share", "lhcb/tools", "--writable")
+    alice.done("repair", "lhcb/tools")
+    assert repaired() == 0o070
+    assert (folder / "venv").stat().st_mode & 0o020, "made again, it is still for all to change"
+    alice.done("unshare", "lhcb/tools")
+    repaired()
+    assert folder.stat().st_mode & 0o070 == 0, "a locked door"
+
+
+@pytest.mark.slow
+def test_a_rescue_session_finds_and_removes_the_kernels_of_the_home(session: OwnSession, tmp_path: Path) -> None:
+    session.done("create", "tools")
+    rescue = replace(session, more={"JUPYTER_DATA_DIR": str(tmp_path / "scratch")})
+    code = (
+        "from jupyter_client.kernelspec import KernelSpecManager\n"
+        "from jupyterhub_aiinfn.singleuser.environments import kernels\n"
+        "specs = KernelSpecManager(kernel_dirs=[])\n"
+        "kernels.show_in(specs); kernels.show_in(specs)\n"
+        "print(len(specs.kernel_dirs), *specs.find_kernel_specs(), kernels.is_used('~', 'tools'))"
+    )
+    command = [sys.executable, "-I", "-c", code]
+    done = subprocess.run(command, env=rescue.variables, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.split()[0]) == (0, "2"), done.stderr
+    assert {"aiinfn-tools", "True"} <= set(done.stdout.split())
+    rescue.done("remove", "tools", "--yes")
+    assert not (session.data / "kernels/aiinfn-tools").exists(), "no dead kernel stays"
 
 
 def share_own(session: OwnSession) -> str:

@@ -5,7 +5,13 @@ const BASE = 'http://hub/user/alice/';
 
 function document(
   path: string,
-  { dirty = true, readOnly = false, fails = false, hangs = false } = {}
+  {
+    dirty = true,
+    readOnly = false,
+    writable = true,
+    fails = false,
+    hangs = false
+  } = {}
 ): IDocument & { saves: number } {
   const made = {
     path,
@@ -15,7 +21,10 @@ function document(
       toJSON: () => ({ cells: [] }),
       toString: () => `text of ${path}`
     },
-    contentsModel: { type: path.endsWith('.ipynb') ? 'notebook' : 'file' },
+    contentsModel: {
+      type: path.endsWith('.ipynb') ? 'notebook' : 'file',
+      writable
+    },
     saves: 0,
     save: async () => {
       made.saves += 1;
@@ -77,6 +86,16 @@ describe('saveAll', () => {
     expect(result).toEqual({ saved: ['a.ipynb'], failed: [], kept: [] });
     expect([changed.saves, same.saves, fixed.saves]).toEqual([1, 0, 0]);
     expect(store.kept.size).toBe(0);
+  });
+
+  it('keeps what can only be read, and does not try to save it', async () => {
+    const fixed = document('public/a.ipynb', { writable: false });
+    const store = new MemoryStore();
+    const result = await saveAll([fixed], store, BASE, 1);
+    const failed = ['public/a.ipynb'];
+    expect(result).toEqual({ saved: [], failed, kept: failed });
+    expect(fixed.saves).toBe(0);
+    expect([...store.kept.keys()]).toEqual(failed);
   });
 
   it('keeps what could not be saved, or not in time, and saves the rest', async () => {

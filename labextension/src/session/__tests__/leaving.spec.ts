@@ -1,6 +1,6 @@
 import { ILeaving, NotSaved, leave } from '../leaving';
 
-const MODEL = { dirty: true, readOnly: false, toJSON: () => ({}) };
+const model = () => ({ dirty: true, readOnly: false, toJSON: () => ({}) });
 
 function way(given: Partial<ILeaving> = {}) {
   const steps: string[] = [];
@@ -8,7 +8,7 @@ function way(given: Partial<ILeaving> = {}) {
     documents: () => [
       {
         path: 'a.ipynb',
-        model: MODEL,
+        model: model(),
         contentsModel: null,
         save: async () => void steps.push('saved')
       }
@@ -37,7 +37,7 @@ describe('leave', () => {
     };
     const { on, steps } = way({
       documents: () => [
-        { path: 'b.ipynb', model: MODEL, contentsModel: null, save }
+        { path: 'b.ipynb', model: model(), contentsModel: null, save }
       ]
     });
     const left = leave(on, '/hub/home');
@@ -45,6 +45,37 @@ describe('leave', () => {
     await expect(left).rejects.toThrow('b.ipynb');
     expect(steps).not.toContain('stopped');
     expect(steps).not.toContain('/hub/home');
+  });
+
+  it('is not kept by a changed document that can only be read', async () => {
+    const save = jest.fn(async () => undefined);
+    const fixed = {
+      path: 'public/c.ipynb',
+      model: model(),
+      contentsModel: { type: 'notebook', writable: false },
+      save
+    };
+    const { on, steps } = way({ documents: () => [fixed] });
+    await leave(on, '/hub/home');
+    expect(save).not.toHaveBeenCalled();
+    expect(steps).toContain('stopped');
+  });
+
+  it('leaves nothing about which JupyterLab would ask', async () => {
+    const changed = {
+      path: 'a.ipynb',
+      model: model(),
+      contentsModel: { type: 'notebook' },
+      save: async () => undefined
+    };
+    const dirtyAt: Record<string, boolean> = {};
+    const { on } = way({
+      documents: () => [changed],
+      stop: async () => void (dirtyAt.stop = changed.model.dirty),
+      goTo: () => void (dirtyAt.goTo = changed.model.dirty)
+    });
+    await leave(on, '/hub/home');
+    expect(dirtyAt).toEqual({ stop: true, goTo: false });
   });
 
   it('stays when the hub does not stop the session', async () => {
