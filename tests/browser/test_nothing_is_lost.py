@@ -224,6 +224,9 @@ def test_what_cannot_be_saved_is_kept_in_the_browser_and_recovered(
     offer = alice.page.locator(".Toastify__toast", has_text="Not saved when your last session ended")
     expect(offer).to_be_visible(timeout=30_000)
     alice.page.screenshot(path=str(results / "lab-recover.png"))
+    asked = alice.page.locator(".jp-Dialog").get_by_role("button", name="No Kernel")
+    if asked.count():  # the notebook was never saved: JupyterLab does not know its kernel
+        asked.click()
     offer.get_by_role("button", name="Recover").click()
     until(lambda: any("takes nothing" in one.read_text() for one in home.glob("Untitled (unsaved *).ipynb")))
     alice.page.reload()
