@@ -118,6 +118,8 @@ class Exchange:
             self.status, self.seconds = message["status"], time.monotonic() - self._begun_at
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
+            if self.status == 413:
+                headers["Connection"] = "close"  # the rest of the body is never read: nothing can follow it
             headers.setdefault("Cache-Control", "max-age=3600" if self.static and self.status == 200 else "no-store")
         await self._send(message)
 

@@ -68,6 +68,7 @@ def test_a_body_that_is_too_long_is_cut_off(platform):
     assert httpx.post(url, content=b"x" * (1024 * 1024 + 1), headers=form).status_code == 413
     announced_nothing = httpx.post(url, content=iter([b"x" * 65536] * 32), headers=form)
     assert announced_nothing.status_code == 413
+    assert announced_nothing.headers["connection"] == "close", "nothing can follow a body that is not read"
     assert announced_nothing.json()["error"]["reason"] == "too-long"
     assert httpx.post(url, content=b"csrf=" + b"x" * 1000, headers=form).status_code == 403
 
