@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import MutableMapping
@@ -37,6 +39,11 @@ MOST_REQUESTS = 2000
 BUSY = ErrorDetail(reason="busy", message="the platform service has too many requests at this moment; try again soon")
 
 
+DRAINED, DRAIN_SECONDS = 32 * 1024 * 1024, 5.0
+"""Bytes and seconds for which a body that is too long is read and thrown away: a proxy that cannot send all of it calls
+the service broken, and nobody reads the sentence (both arbitrary)."""
+
+
 class TooLong(Exception):
     """The body is longer than allowed."""
 
@@ -69,6 +76,7 @@ class Protection:
             body.check_announced()
             await self.app(scope, body, exchange.send)
         except TooLong:
+            await body.throw_away()
             message = f"the body is longer than {self._max_body // 1024} KiB; send less"
             await exchange.fail(413, ErrorDetail(reason="too-long", message=message))
         except Exception:
@@ -93,6 +101,16 @@ class BoundedBody:
         for name, value in self._scope["headers"]:
             if name == b"content-length" and (not value.isdigit() or int(value[:20]) > self._left):
                 raise TooLong
+
+    async def throw_away(self) -> None:
+        """Read on without keeping anything, for a while."""
+        left, more = DRAINED, True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while more and left > 0:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    more = message["type"] == "http.request" and message.get("more_body", False)
 
     async def __call__(self) -> Message:
         """The next part of the body."""
@@ -119,7 +137,7 @@ class Exchange:
             headers = MutableHeaders(scope=message)
             headers.update(HEADERS)
             if self.status == 413:
-                headers["Connection"] = "close"  # the rest of the body is never read: nothing can follow it
+                headers["Connection"] = "close"  # what is left of the body is not read: nothing can follow it
             headers.setdefault("Cache-Control", "max-age=3600" if self.static and self.status == 200 else "no-store")
         await self._send(message)
 
