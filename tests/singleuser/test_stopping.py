@@ -67,7 +67,7 @@ def test_a_tab_that_sleeps_holds_up_nothing(own_server: JupyterServer) -> None:
     with follow(own_server):
         begun = time.monotonic()
         own_server.process.send_signal(signal.SIGTERM)
-        assert seconds_to_the_end(own_server, begun) < 2.5
+        assert seconds_to_the_end(own_server, begun) < 5, "0.7 s, and what Python takes to end on a busy machine"
 
 
 def test_a_tab_that_never_finishes_holds_it_up_for_a_bounded_time(own_server: JupyterServer) -> None:
