@@ -100,6 +100,8 @@ def running(folder: Path, more: Mapping[str, str] = MappingProxyType({})) -> Ite
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root", f"--ServerApp.port={port}"]
     command += ["--ServerApp.port_retries=0", f"--ServerApp.base_url={BASE}", f"--ServerApp.root_dir={folder}"]
     command += ["--ServerApp.jpserver_extensions={'jupyterhub_aiinfn.singleuser': True}"]
+    # It asks npm in a thread, for seconds on a busy machine, and a server does not end before its threads.
+    command += ["--LanguageServerManager.autodetect=False"]
     folders = {f"JUPYTER_{name}_DIR": str(folder / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     said = {"AIINFN_PROFILE": "quantum", "AIINFN_PROJECT_NAME": "QC @ INFN", "JUPYTERHUB_API_TOKEN": "very-secret"}
     environment = os.environ | folders | said | dict(more) | {"HOME": str(folder), "JUPYTER_TOKEN": TOKEN}

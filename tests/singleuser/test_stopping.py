@@ -47,7 +47,7 @@ def seconds_to_the_end(server: JupyterServer, begun: float) -> float:
 
 def test_without_a_tab_it_ends_at_once(own_server: JupyterServer) -> None:
     own_server.process.send_signal(signal.SIGTERM)
-    assert seconds_to_the_end(own_server, time.monotonic()) < 2
+    assert seconds_to_the_end(own_server, time.monotonic()) < 4
 
 
 def test_it_asks_the_tabs_and_waits_until_they_have_saved(own_server: JupyterServer) -> None:
@@ -60,7 +60,7 @@ def test_it_asks_the_tabs_and_waits_until_they_have_saved(own_server: JupyterSer
         time.sleep(1.4)
         assert own_server.process.poll() is None, "a tab is still saving"
         assert own_server.saving({"tab": "one", "saved": True}).status_code == 204
-        assert seconds_to_the_end(own_server, begun) < 3.5
+        assert seconds_to_the_end(own_server, begun) < 6
 
 
 def test_a_tab_that_sleeps_holds_up_nothing(own_server: JupyterServer) -> None:
@@ -86,7 +86,7 @@ def test_a_second_signal_ends_it_at_once(own_server: JupyterServer) -> None:
         own_server.saving({"tab": "one", "saved": False})
         begun = time.monotonic()
         own_server.process.send_signal(signal.SIGTERM)
-        assert seconds_to_the_end(own_server, begun) < 2
+        assert seconds_to_the_end(own_server, begun) < 4
 
 
 def test_who_stops_it_from_outside_has_the_tabs_save_first(own_server: JupyterServer) -> None:
