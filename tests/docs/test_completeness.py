@@ -96,3 +96,21 @@ def test_every_setting_of_the_session_panel_is_on_its_page(docs: Path, root: Pat
     assert set(schema["properties"]) == rows
     bare = [name for name, field in schema["properties"].items() if not field.get("description")]
     assert not bare
+
+
+PANEL_PAGES = {
+    "cleanup": "when-the-home-is-full",
+    "environments": "own-environments",
+    "outputs": "nothing-is-lost",
+    "saving": "nothing-is-lost",
+    "session": "session-panel",
+}
+
+
+def test_every_plugin_of_jupyterlab_has_its_page(docs: Path, root: Path) -> None:
+    schemas = {file.stem: json.loads(file.read_text()) for file in (root / "labextension/schema").glob("*.json")}
+    assert set(schemas) == set(PANEL_PAGES)
+    for name, schema in schemas.items():
+        if schema["properties"]:
+            page = (docs / f"how-to/{PANEL_PAGES[name]}.md").read_text()
+            assert schema["title"] in page, f"the settings of {name} are not on the page {PANEL_PAGES[name]}"
