@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from jupyterhub_aiinfn.backends.base import Backend
 
 from .test_verbs import shell, until_ended
+
+pytestmark = pytest.mark.slow
 
 
 async def test_a_person_can_commit_at_once_and_under_another_address_later(backend: Backend) -> None:

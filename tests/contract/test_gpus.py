@@ -22,6 +22,8 @@ from tests.unit.backends.test_gpus import add_card, uuid
 from .conftest import VALUES
 from .test_verbs import shell, until_ended, until_logged
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CARDS, STARTERS, EACH = 5, 4, 4
 LOOK = (

@@ -16,6 +16,8 @@ from jupyterhub_aiinfn.values.current import CurrentValues
 from .conftest import make_values
 from .test_verbs import shell
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def current() -> CurrentValues:

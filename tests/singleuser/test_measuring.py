@@ -19,6 +19,8 @@ from jupyterhub_aiinfn.singleuser import gpu, processes, traffic
 from jupyterhub_aiinfn.singleuser.measuring import CpuMeter
 from jupyterhub_aiinfn.singleuser.processes import Process
 
+pytestmark = pytest.mark.slow
+
 WAIT = "print('done', flush=True)\nsys.stdin.read()"
 BURN = f"import sys, time\nend = time.process_time() + 0.6\nwhile time.process_time() < end: pass\n{WAIT}"
 HOLD = f"import sys\nheld = bytearray(b'x') * 50_000_000\n{WAIT}"

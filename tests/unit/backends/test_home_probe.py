@@ -14,6 +14,8 @@ from jupyterhub_aiinfn.model.rescue import rescue_reason
 from tests import filesystems
 from tests.platform import traversable_folder
 
+pytestmark = pytest.mark.slow
+
 UID = 65_700
 
 

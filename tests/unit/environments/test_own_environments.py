@@ -27,6 +27,8 @@ from tests.own_session import SITE, OwnSession, make_image
 
 from .conftest import Index, wheel
 
+pytestmark = pytest.mark.slow
+
 PRINT = "import one, base_tools; print(one.X, base_tools.VERSION)"
 
 

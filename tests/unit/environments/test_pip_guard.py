@@ -11,6 +11,8 @@ import pytest
 from jupyterhub_aiinfn.backends.local.pip_guard import guard_pip
 from tests.own_session import make_image
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:

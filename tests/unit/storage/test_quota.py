@@ -24,6 +24,8 @@ from jupyterhub_aiinfn.errors import BackendError
 
 from .disks import btrfs, mounted
 
+pytestmark = pytest.mark.slow
+
 MIB = 1024 * 1024
 
 

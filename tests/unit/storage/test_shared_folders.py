@@ -25,6 +25,8 @@ from .disks import btrfs
 from .disks import run as command
 from .people import installation, run
 
+pytestmark = pytest.mark.slow
+
 FLASH = ("flash-sim",)
 ROOT = os.geteuid() == 0
 
