@@ -33,7 +33,7 @@ SECONDS = 300.0
 SETTLE = 20.0
 """Seconds after the tab is there that are not counted: JupyterLab loads, the first report is sent."""
 ASSETS = servers.ROOT / "jupyterhub_aiinfn" / "labextension" / "static"
-OFF = {"disabledExtensions": {"jupyterhub-aiinfn:session": True, "jupyterhub-aiinfn:saving": True}}
+OFF = {"disabledExtensions": {"jupyterhub-aiinfn": True}}
 NO_SERVER_EXTENSION = "--ServerApp.jpserver_extensions={'jupyterhub_aiinfn.singleuser': False}"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
 

@@ -81,9 +81,9 @@ def built() -> None:
     build("python")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def platform(built: None) -> Iterator[RunningPlatform]:
-    """The platform of `config/local.yaml`; tests stop the sessions that they start."""
+    """The platform of `config/local.yaml`, one a module: what one leaves in a home, the next would open again."""
     with RunningPlatform.start(values=ROOT / "config" / "local.yaml") as running:
         yield running
 
@@ -131,6 +131,8 @@ def person(browser: Browser, request: pytest.FixtureRequest) -> Iterator[MakePer
             one.page.screenshot(path=str(ROOT / "test-results" / f"{request.node.name}-{one.name}.png"))
             print(one.page.url)
             one.platform.print_logs()
+    for one in people:
+        one.leave()
     for context in contexts:
         context.close()
     if not failed:

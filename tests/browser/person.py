@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,6 +136,16 @@ class Person:
         address = f"{self.platform.url}/hub/api/users/{self.name}/server"
         self.context.request.delete(address, headers=self._headers())
         self.has_ended()
+
+    def leave(self) -> None:
+        """Leave nothing that the next test would meet: no session, and no tabs that JupyterLab would open again."""
+        if self.platform.process.poll() is None and self._is_logged_in() and self.is_running():
+            self.stop_by_api()
+        workspaces = self.platform.state.home(f"user-{self.name}") / ".jupyter" / "lab" / "workspaces"
+        shutil.rmtree(workspaces, ignore_errors=True)
+
+    def _is_logged_in(self) -> bool:
+        return self.context.request.get(f"{self.platform.url}/hub/api/user", headers=self._headers()).ok
 
     def has_ended(self) -> None:
         """Wait until the hub knows of no session: it notices an end a moment after the backend."""

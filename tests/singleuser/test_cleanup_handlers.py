@@ -41,8 +41,13 @@ class Cleanup:
         return [json.loads(line) for line in answer.text.splitlines()]
 
     def programs(self) -> list[psutil.Process]:
-        children = psutil.Process(self.server.process.pid).children()
-        return [child for child in children if "singleuser.cleanup" in " ".join(child.cmdline())]
+        """The scans and deletions that run; one that just ended and is not waited for yet has no command line."""
+        found = []
+        for child in psutil.Process(self.server.process.pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess):  # and its zombies
+                if "singleuser.cleanup" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
 
 def chosen(*paths: str, known: tuple[str, ...] = ()) -> dict[str, object]:
