@@ -34,6 +34,7 @@ class Closing:
         self.hardware: set[str] = set()
         self.faults: list[str] = []
         self.for_root = 0
+        self.seconds: Counter[str] = Counter()
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if os.geteuid() != 0:
@@ -49,6 +50,7 @@ class Closing:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test failed if any of its phases did, and was skipped if no phase failed and one skipped."""
+        self.seconds[folder_of(report.nodeid)] += report.duration
         before = self.outcome.get(report.nodeid)
         if before == "failed" or report.outcome == "failed":
             self.outcome[report.nodeid] = "failed"
@@ -80,8 +82,7 @@ class Closing:
     def by_folder(self) -> dict[str, Counter[str]]:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
         for name, outcome in self.outcome.items():
-            parts = Path(name.partition("::")[0]).parts
-            counts[parts[1] if len(parts) > 2 else "."][outcome] += 1
+            counts[folder_of(name)][outcome] += 1
         return counts
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -91,7 +92,8 @@ class Closing:
         terminalreporter.section("by folder")
         width = max(map(len, folders))
         for folder, counts in sorted(folders.items()):
-            terminalreporter.line(f"{folder:{width}}  " + "  ".join(f"{counts[name]:5} {name}" for name in OUTCOMES))
+            numbers = "  ".join(f"{counts[name]:5} {name}" for name in OUTCOMES)
+            terminalreporter.line(f"{folder:{width}}  {numbers}  {self.seconds[folder]:6.0f} s")
         if self.for_root:
             terminalreporter.line(f"{self.for_root} tests that need root were left out")
         for fault in self.faults:
@@ -104,3 +106,9 @@ class Closing:
         if total:
             failed = total["failed"] + len([fault for fault in self.faults if "ran nothing" in fault])
             print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped", flush=True)
+
+
+def folder_of(name: str) -> str:
+    """The folder below ``tests`` of a test's name; "." for those beside them."""
+    parts = Path(name.partition("::")[0]).parts
+    return parts[1] if len(parts) > 2 else "."

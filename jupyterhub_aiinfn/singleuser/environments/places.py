@@ -60,13 +60,18 @@ class Place:
                 raise OwnEnvironmentError(f"{path} is a link and not a folder; remove it, then try again")
 
     def make(self) -> None:
-        """Make the folder; in a project all members can make environments in it."""
+        """Make the folder; in a project all members can make environments in it, and move or remove their own only."""
         self.check()
         before = os.umask(0o022 if self.id == HOME else 0o002)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir()
+        except FileExistsError:
+            return
         finally:
             os.umask(before)
+        if self.id != HOME:
+            self.folder.chmod(stat.S_IMODE(self.folder.stat().st_mode) | stat.S_ISVTX)
 
     def names(self) -> list[str]:
         """The names that are taken; empty when the folder is absent, a link or unreadable."""

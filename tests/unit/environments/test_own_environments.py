@@ -363,6 +363,26 @@ def test_the_platform_s_repair_opens_no_environment_to_others(session: OwnSessio
     assert folder.stat().st_mode & 0o070 == 0, "a locked door"
 
 
+@pytest.mark.root
+@pytest.mark.slow
+def test_members_make_their_own_and_move_nobody_elses(session: OwnSession, tmp_path: Path) -> None:
+    alice = project_of(session, tmp_path, "alice")
+    project = alice.home / "projects/lhcb"
+    project.mkdir()
+    share(project, Rights(95_000))
+    alice.done("create", "tools", "one", "--project", "lhcb")
+    environments = project / ".aiinfn/environments"
+
+    def member(*words: str) -> int:
+        rights = ["setpriv", "--reuid", "94000", "--regid", "94000", "--groups", "95000"]
+        return subprocess.run([*rights, *words], cwd=environments, capture_output=True, check=False).returncode
+
+    assert member("mkdir", "own") == 0
+    assert [member("mv", "tools", "away"), member("rm", "-r", "tools")] == [1, 1]
+    assert "ready" in alice.done("list")
+    assert member("rmdir", "own") == 0
+
+
 @pytest.mark.slow
 def test_a_rescue_session_finds_and_removes_the_kernels_of_the_home(session: OwnSession, tmp_path: Path) -> None:
     session.done("create", "tools")
