@@ -30,9 +30,9 @@ setup: python ## .venv with everything, the JupyterLab extension built; quick wh
 	$(PYTHON) .ci/setup.py all
 
 .PHONY: run
-run: python ## set up what is needed and start the platform on http://127.0.0.1:8000
+run: python ## set up what is needed and start the platform on http://127.0.0.1:8000; ARGS="--port 8765 --state DIR"
 	$(PYTHON) .ci/setup.py run
-	exec $(BIN)/aiinfn up
+	exec $(BIN)/aiinfn up $(ARGS)
 
 .PHONY: check
 check: setup ## ruff, mypy --strict, import-linter, types of the API, prettier, stylelint, eslint

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+
+def _of_this_millennium(moment: datetime) -> datetime:
+    if not 2000 < moment.year < 2999:
+        raise ValueError(f"the year {moment.year} is not one from 2001 to 2998")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_of_this_millennium)]
+"""A time that somebody sends: far enough from the ends of the calendar to be reckoned with in every zone."""
 
 
 class Message(BaseModel):

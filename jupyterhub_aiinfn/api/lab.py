@@ -25,6 +25,7 @@ class SessionDescription(Message):
     project: str | None = None
     project_name: str | None = None
     image: str | None = None
+    image_name: str | None = None
     size: str | None = None
     cores: float | None = None
     """Cores that the session may use."""

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from jupyterhub_aiinfn.model.limits import StopCause
 
-from .base import Message
+from .base import Message, Moment
 from .workloads import Workload
 
 
@@ -76,7 +76,7 @@ class SessionLimits(Message):
 class KeepUntil(Message):
     """A person asks that the session is not ended for being idle until then (at most to its longest life)."""
 
-    until: datetime | None
+    until: Moment | None
     """None takes the wish back."""
 
 
@@ -105,7 +105,7 @@ class NewAnnouncement(Message):
 
     message: str = Field(min_length=1, max_length=500)
     profile: str | None = None
-    until: datetime | None = None
+    until: Moment | None = None
 
 
 class Announcements(Message):

@@ -110,7 +110,9 @@ def time_element(moment: datetime, zone: ZoneInfo) -> Markup:
 def describe_running(workload: Workload, values: Values, zone: ZoneInfo) -> Markup:
     """What a running session is, in a line: ``Quantum, charged to lab, stops at 2026-11-24 20:15 at the latest``."""
     profile = values.profiles.get(workload.profile or "")
-    parts: list[str] = [profile.name if profile else workload.profile or "", f"charged to {workload.project}"]
+    project = values.projects.get(workload.project or "")
+    payer = project.name if project and project.name else workload.project
+    parts: list[str] = [profile.name if profile else workload.profile or "", f"charged to {payer}"]
     if workload.ends_at is not None:
         parts.append(Markup("stops at {} at the latest").format(time_element(workload.ends_at, zone)))
     return Markup(", ").join(part for part in parts if part)

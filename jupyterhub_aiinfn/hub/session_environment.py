@@ -68,6 +68,7 @@ def description(
         "PROJECT": choice.project,
         "PROJECT_NAME": project.name or choice.project,
         "IMAGE": grant.image,
+        "IMAGE_NAME": values.images[grant.image].name,
         "SIZE": choice.size,
         "CORES": f"{grant.size.cores:g}",
         "MEMORY_GIB": f"{grant.size.memory_gib:g}",

@@ -213,9 +213,9 @@ class Standing:
         return f"; one is expected free at {self.clock(moment)} at the latest"
 
     def clock(self, moment: datetime) -> str:
-        """``14:20`` in the site's time zone, with the date when that is another day."""
+        """``14:20 CET`` in the site's time zone, with the date when that is another day."""
         local = moment.astimezone(self.zone)
-        return local.strftime("%H:%M" if local.date() == self.today else "%Y-%m-%d %H:%M")
+        return local.strftime("%H:%M %Z" if local.date() == self.today else "%Y-%m-%d %H:%M %Z")
 
 
 def _caps(rules: Project, accelerator: str) -> Iterator[int]:

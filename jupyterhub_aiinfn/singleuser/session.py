@@ -13,7 +13,7 @@ def describe(variables: Mapping[str, str]) -> SessionDescription:
     profile = text(variables, "PROFILE")
     if profile is None:
         return SessionDescription(under_platform=False)
-    project, accelerator = text(variables, "PROJECT"), text(variables, "ACCELERATOR")
+    project, image, accelerator = (text(variables, name) for name in ("PROJECT", "IMAGE", "ACCELERATOR"))
     return SessionDescription(
         under_platform=True,
         workload=text(variables, "WORKLOAD"),
@@ -21,7 +21,8 @@ def describe(variables: Mapping[str, str]) -> SessionDescription:
         profile_name=text(variables, "PROFILE_NAME") or profile,
         project=project,
         project_name=text(variables, "PROJECT_NAME") or project,
-        image=text(variables, "IMAGE"),
+        image=image,
+        image_name=text(variables, "IMAGE_NAME") or image,
         size=text(variables, "SIZE"),
         cores=number(variables, "CORES"),
         memory_gib=number(variables, "MEMORY_GIB"),

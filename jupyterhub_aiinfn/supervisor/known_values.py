@@ -115,5 +115,5 @@ def _stored(state: StateFolder, agreement: Agreement | None) -> KnownValues | No
 
 def _of_file(file: Path) -> KnownValues:
     if not file.is_file():
-        raise StateError(f"there is no values file {file}; name another with --values")
+        raise StateError(f"there is no values file {file}; name one that is there")
     return KnownValues(load_values(file), file)

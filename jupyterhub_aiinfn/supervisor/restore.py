@@ -143,7 +143,7 @@ def fill(source: Path, manifest: Manifest, place: StateFolder, say: Say) -> None
             quota = quota or choose_quota(place.homes)
             quota.make(target)
             unpack_checked(source, part, target)
-        say(f"{part.name if part.name != '.' else 'state':40} {part.entries} entries")
+        say(f"{part.name if part.name != '.' else 'state':40} {part.entries} files and folders")
 
 
 def unpack_checked(source: Path, part: Part, target: Path) -> None:

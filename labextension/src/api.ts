@@ -615,6 +615,11 @@ export interface components {
        */
       image: string | null;
       /**
+       * Image Name
+       * @default null
+       */
+      image_name: string | null;
+      /**
        * Size
        * @default null
        */

@@ -90,7 +90,7 @@ def make_one_in_the_panel(alice: Person, results: Path) -> None:
     page = alice.page
     open_panel(page)
     panel = page.locator(PANEL)
-    expect(panel).to_contain_text("An environment of your own lies on the image of this session")
+    expect(panel).to_contain_text("An environment of your own builds on the image of this session")
     assert violations(page) == []
     panel.get_by_label("Name").fill("my-tools")
     panel.get_by_label("Packages", exact=True).fill(PACKAGE)

@@ -88,7 +88,7 @@ def test_the_panel_shows_what_the_session_uses_and_changes_to_another_profile(al
     busy = busiest(alice, panel, 20)
     assert busy > 0.05, busy
     picture(alice, results, "session-panel")
-    expect(panel).to_contain_text("0 kernels compute", timeout=40_000)
+    expect(panel).to_contain_text("0 kernels are running cells", timeout=40_000)
     alice.page.wait_for_timeout(11_000)
     assert cores_used(panel) < busy / 2
     assert violations(alice, "#jp-aiinfn-session-panel, #jp-aiinfn-session-status") == []

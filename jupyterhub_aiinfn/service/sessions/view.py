@@ -57,12 +57,12 @@ def warning(policy: Policy, stay: Stay, message: str, clock: Clock) -> EndWarnin
 
 
 def clock_of(context: Context, now: datetime) -> Clock:
-    """Moments in the site's zone: ``14:20``, with the date when that is another day."""
+    """Moments in the site's zone: ``14:20 CET``, with the date when that is another day."""
     zone = ZoneInfo(context.values.site.timezone)
 
     def clock(moment: datetime) -> str:
         local = moment.astimezone(zone)
         near = local.date() == now.astimezone(zone).date() or abs(moment - now) < timedelta(hours=6)
-        return local.strftime("%H:%M" if near else "%Y-%m-%d %H:%M")
+        return local.strftime("%H:%M %Z" if near else "%Y-%m-%d %H:%M %Z")
 
     return clock

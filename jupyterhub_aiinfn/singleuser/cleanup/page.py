@@ -6,7 +6,7 @@ import json
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from jinja2 import Environment, StrictUndefined, Template
 
@@ -27,7 +27,8 @@ def content_security_policy(nonce: str) -> str:
 def safe_next(asked: str, base_url: str) -> str:
     """The address that was asked for when it is one of this very server, else JupyterLab's."""
     parts = urlsplit(asked)
-    odd = any(character in asked for character in "\\\r\n\t") or "//" in parts.path or ".." in parts.path
+    path = unquote(unquote(parts.path))  # browsers go up at %2e%2e too
+    odd = any(character in asked for character in "\\\r\n\t") or "//" in path or ".." in path or "\\" in path
     if parts.scheme or parts.netloc or odd or not asked.startswith(base_url):
         return base_url + "lab"
     return asked

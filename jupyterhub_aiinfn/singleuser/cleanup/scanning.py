@@ -101,7 +101,8 @@ class Scan(Walk):
         size = status.st_blocks * 512
         folder.bytes += size
         self.bytes += size
-        if len(self.largest_files) < KEPT or size > self.largest_files[0][0]:
+        # A link, such as the one to the projects' folders, takes no room: nothing is gained by deleting it.
+        if size and (len(self.largest_files) < KEPT or size > self.largest_files[0][0]):
             row = self.row((*folder.names, name), size, status.st_mtime, status.st_uid, 1)
             self.keep(self.largest_files, size, row)
 

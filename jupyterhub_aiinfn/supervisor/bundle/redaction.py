@@ -78,8 +78,10 @@ class Redactor:
         return self.clean_data(value)
 
     def leaks(self, data: bytes) -> bool:
-        """Whether a known secret is still there: asked once more of everything, just before it is packed."""
-        return any(secret.encode() in data for secret in self._secrets)
+        """Whether a known secret or name is still there: asked once more of everything, just before it is packed."""
+        if any(secret.encode() in data for secret in self._secrets):
+            return True
+        return self._names is not None and self._names.search(data.decode(errors="replace")) is not None
 
 
 def _without_value(found: re.Match[str]) -> str:
@@ -97,4 +99,4 @@ def _words(people: Mapping[str, str]) -> re.Pattern[str] | None:
     if not people:
         return None
     alternatives = "|".join(re.escape(name) for name in sorted(people, key=len, reverse=True))
-    return re.compile(rf"(?<![A-Za-z0-9])(?:{alternatives})(?![A-Za-z0-9])", re.IGNORECASE)
+    return re.compile(rf"(?:(?<=%[0-9A-Fa-f]{{2}})|(?<![A-Za-z0-9]))(?:{alternatives})(?![A-Za-z0-9])", re.IGNORECASE)

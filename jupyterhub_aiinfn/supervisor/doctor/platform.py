@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from jupyterhub_aiinfn.api.workloads import Phase
 from jupyterhub_aiinfn.backends.local.records import Records
 from jupyterhub_aiinfn.errors import AiinfnError, StateError, ValuesError
-from jupyterhub_aiinfn.supervisor.known_values import KnownValues, is_running, known_values
+from jupyterhub_aiinfn.supervisor.known_values import KnownValues, applied, is_running, known_values
 from jupyterhub_aiinfn.supervisor.ports import check_free
 from jupyterhub_aiinfn.supervisor.record import read_record
 from jupyterhub_aiinfn.supervisor.status import answers_of_parts, held_values
@@ -33,21 +33,23 @@ def values_file(patient: Patient) -> Iterator[Finding]:
     else:
         hold = "the platform holds" if is_running(patient.state) else "the next start takes"
         yield ok("values", f"{hold} {digest}, read from {known.file}")
-    yield from _file_since(known)
+    yield from _file_since(known, applied(patient.state))
     for name in sorted(known.values.profiles.keys()):
         image = known.values.images.get(known.values.profiles[name].image)
         if image is not None and image.folder is None:
             yield warning("values", f"profile {name} needs an image without a folder, which this machine cannot build")
 
 
-def _file_since(known: KnownValues) -> Iterator[Finding]:
+def _file_since(known: KnownValues, waiting: KnownValues | None) -> Iterator[Finding]:
     try:
         now = values_hash(load_values(known.file))
     except ValuesError as error:
         first = str(error).partition("\n")[0]
         yield warning("values file", f"a start with it would fail: {first}", f"aiinfn values check {known.file}")
         return
-    if now != values_hash(known.values):
+    if waiting is not None and now == values_hash(waiting.values) != values_hash(known.values):
+        yield warning("values file", f"{known.file} was applied; some of it waits for a restart", "`aiinfn status` says what")
+    elif now != values_hash(known.values):
         yield warning("values file", f"{known.file} has changed since", "`aiinfn values apply` shows how")
 
 

@@ -11,7 +11,7 @@ import {
   TranslationBundle,
   nullTranslator
 } from '@jupyterlab/translation';
-import { clearIcon } from '@jupyterlab/ui-components';
+import { cleaningIcon } from '@jupyterlab/ui-components';
 
 import { get } from '../requests';
 import { IHome, IHomeEvent, OneWarning, fullMessage } from './model';
@@ -26,7 +26,7 @@ function addCommand(app: JupyterFrontEnd, trans: TranslationBundle): void {
     caption: trans.__(
       'What takes up room in your home, and what can be deleted'
     ),
-    icon: clearIcon,
+    icon: cleaningIcon,
     describedBy: { args: { type: 'object', properties: {} } },
     // A page of its own and not a tab: the hub forbids frames, and it works when JupyterLab does not.
     execute: () => {
@@ -57,7 +57,7 @@ async function addCard(
 ): Promise<void> {
   const settings = await registry?.load(ID);
   if ((settings?.get('card').composite as boolean | undefined) ?? true) {
-    launcher.add({ command: COMMAND, category: trans.__('Other'), rank: 90 });
+    launcher.add({ command: COMMAND, category: trans.__('AI_INFN'), rank: 90 });
   }
 }
 

@@ -272,7 +272,7 @@ function Panel(props: IProps): JSX.Element {
           {listing.environments.length === 0 && (
             <p>
               {trans.__(
-                'An environment of your own lies on the image of this session: it sees all its packages and adds yours. It appears as a kernel, lies in your home or in a project folder, and counts in its quota.'
+                'An environment of your own builds on the image of this session: it sees all its packages and adds yours. It appears as a kernel, is kept in your home or in a project folder, and counts in its quota.'
               )}
             </p>
           )}

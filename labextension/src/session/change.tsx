@@ -36,7 +36,7 @@ export class ProfileChoice
       <>
         <p>
           {trans.__(
-            'Documents are saved, this session ends, and its devices go back. Variables in memory are lost. On the next page you press Start; the same tabs then open again, with the kernels of the new profile.'
+            'Documents are saved, this session ends, and its devices are free for others. Variables in memory are lost. On the next page you press Start; the same tabs then open again, with the kernels of the new profile.'
           )}
         </p>
         <fieldset>

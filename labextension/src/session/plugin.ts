@@ -87,11 +87,11 @@ function addEntries(on: ISurroundings, parts: IOptional): void {
   });
   parts.launcher?.add({
     command: CommandIDs.open,
-    category: trans.__('Other'),
+    category: trans.__('AI_INFN'),
     rank: 0
   });
   for (const command of Object.values(CommandIDs)) {
-    parts.palette?.addItem({ command, category: trans.__('Session') });
+    parts.palette?.addItem({ command, category: trans.__('AI_INFN') });
   }
 }
 

@@ -54,7 +54,7 @@ export function About({ session, trans }: ISection): JSX.Element {
   const lines: [string, string | null | undefined][] = [
     [trans.__('Profile'), description.profile_name],
     [trans.__('Size'), description.size],
-    [trans.__('Environment'), description.image],
+    [trans.__('Environment'), description.image_name],
     [trans.__('Charged to'), description.project_name],
     [trans.__('Accelerator'), held]
   ];
@@ -131,7 +131,7 @@ function counts(live: LiveFigures, trans: TranslationBundle): string {
   const kernels = live.running_kernels;
   return [
     trans._n('%1 process', '%1 processes', processes),
-    trans._n('%1 kernel computes', '%1 kernels compute', kernels)
+    trans._n('%1 kernel is running a cell', '%1 kernels are running cells', kernels)
   ].join(', ');
 }
 

@@ -217,7 +217,7 @@ def test_everything_in_use_names_the_time_and_what_else_would_do() -> None:
     busy = {**FREE, "a100": DeviceCount(2, 2, next_free_at=NOW + timedelta(hours=1, minutes=20))}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=busy))
     assert sentence == (
-        '2 of 2 "A100 slice" are in use; one is expected free at 14:20 at the latest: take "T4" now, or try again then'
+        '2 of 2 "A100 slice" are in use; one is expected free at 14:20 CEST at the latest: take "T4" now, or try again then'
     )
     tomorrow = {"a100": DeviceCount(2, 2, next_free_at=NOW + timedelta(days=1)), "t4": DeviceCount(1, 1)}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=tomorrow))
@@ -310,7 +310,7 @@ def test_the_cards_show_counts_and_reasons() -> None:
     assert (a100.free, a100.total, a100.available, a100.reason) == (2, 2, True, "")
     assert (t4.free, t4.total, t4.available, t4.counts) == (0, 2, False, (1, 2))
     assert t4.reason.startswith(
-        '2 of 2 "T4" are in use; one is expected free at 15:00 at the latest: take "A100 slice"'
+        '2 of 2 "T4" are in use; one is expected free at 15:00 CEST at the latest: take "A100 slice"'
     )
     assert cards["gpu"].available
     assert cards["quantum"].accelerators[0].emulated

@@ -245,7 +245,7 @@ describe('EnvironmentsPanel', () => {
 
   it('explains itself where there is nothing, and says why one image only', async () => {
     const text = await shown(EMPTY);
-    expect(text).toContain('lies on the image of this session');
+    expect(text).toContain('builds on the image of this session');
     expect(text).toContain('no other can be seen from here');
     expect(await axe(panel.node)).toHaveNoViolations();
   });
