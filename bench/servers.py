@@ -77,7 +77,8 @@ class Server:
         return processes.cpu_seconds(self.pid, self.folder)
 
     def service_requests(self) -> int | None:
-        """Requests that the platform service has answered since it began; None when there is none or it is silent."""
+        """Requests that the platform service has answered since it began, other than reports that sessions send by
+        themselves; None when there is none or it is silent."""
         return None
 
     def login(self, name: str) -> httpx.Client:
@@ -178,7 +179,7 @@ class Platform(Server):
             return None
         samples = (one for family in text_string_to_metric_families(answer.text) for one in family.samples)
         requests = (one for one in samples if one.name == "aiinfn_requests_total")
-        return int(sum(one.value for one in requests if not one.labels["route"].endswith("/metrics")))
+        return int(sum(one.value for one in requests if not one.labels["route"].endswith(("/metrics", "/reports"))))
 
     def service(self) -> psutil.Process | None:
         """The process of the platform service."""

@@ -8,6 +8,7 @@ import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.backends.local.agreement import Follower
@@ -51,10 +52,10 @@ def write_configuration(
     current = CurrentValues.of(values)
     platform = platform or make_platform(current, installation)
     logging.getLogger("JupyterHub").addFilter(QuietRefusals())
-    _addresses(c, installation)
+    _addresses(c, platform.values, installation)
     _storage(c, installation)
     _people(c, platform, installation)
-    _service(c, installation)
+    _service(c, platform.values, installation)
     _sessions(c, platform, installation)
     pages.configure(c, platform)
     with contextlib.suppress(RuntimeError):
@@ -88,8 +89,10 @@ def make_platform(current: CurrentValues, installation: Installation) -> Platfor
     )
 
 
-def _addresses(c: Any, installation: Installation) -> None:
+def _addresses(c: Any, values: Values, installation: Installation) -> None:
     c.JupyterHub.bind_url = installation.public_url
+    if values.site.url is not None:
+        c.JupyterHub.subdomain_host = values.site.url
     c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{installation.hub_port}"
     c.JupyterHub.proxy_class = SavingProxy
     c.ConfigurableHTTPProxy.should_start = False
@@ -128,9 +131,11 @@ def _people(c: Any, platform: Platform, installation: Installation) -> None:
     c.JupyterHub.extra_user_scopes = {ACCESS_SERVICE}
 
 
-def _service(c: Any, installation: Installation) -> None:
+def _service(c: Any, values: Values, installation: Installation) -> None:
     # With a `url` the hub would wait for the service at each start, 10 s for one that hangs.
-    c.Proxy.extra_routes = {f"/services/{SERVICE}/": installation.service_url}
+    # It stays at the hub's address, which it is trusted with.
+    host = urlsplit(values.site.url).hostname if values.site.url else ""
+    c.Proxy.extra_routes = {f"{host}/services/{SERVICE}/": installation.service_url}
     c.JupyterHub.services = [
         {
             "name": SERVICE,

@@ -13,11 +13,13 @@ from .environment import minimal_environment
 from .places import PACKAGE
 
 
-def proxy_program(installation: Installation, node: proxy.Node, folder: Path, host: str, port: int) -> Program:
+def proxy_program(
+    installation: Installation, node: proxy.Node, folder: Path, host: str, port: int, *, by_host: bool
+) -> Program:
     """The proxy of npm."""
     return Program(
         name="proxy",
-        command=proxy.command(node, folder, installation, host, port),
+        command=proxy.command(node, folder, installation, host, port, by_host=by_host),
         environment=proxy.environment(installation.state.secret("proxy-token")),
         folder=installation.state.logs,
     )

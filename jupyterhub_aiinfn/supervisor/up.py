@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from jupyterhub_aiinfn.backends.local.installation import Installation, default_cache
 from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
@@ -24,7 +25,7 @@ from jupyterhub_aiinfn.values import Values
 from . import proxy
 from .asking import ask
 from .children import Child
-from .known_values import agree_at_start, values_to_start_with
+from .known_values import KnownValues, agree_at_start, values_to_start_with
 from .leftovers import end_workloads, has_leftovers, local_backend
 from .logs import BoundedLog
 from .places import find_state, remember_values
@@ -129,7 +130,7 @@ def _prepare(options: Options, steps: Steps) -> Prepared:
     held = lock(state)
     steps.done("state", str(state.root))
     agree_at_start(state, known, named=options.values is not None, say=lambda line: steps.done("values", line))
-    port, installation = _installation(options, state, values_file)
+    port, installation = _installation(options, state, known)
     identity = ProcessIdentity.current()
     return Prepared(options, values, installation, port, identity, held)
 
@@ -143,16 +144,16 @@ def _check_ready_file(file: Path) -> None:
         )
 
 
-def _installation(options: Options, state: StateFolder, values_file: Path) -> tuple[int, Installation]:
+def _installation(options: Options, state: StateFolder, known: KnownValues) -> tuple[int, Installation]:
     if options.port:
         check_free(options.host, options.port)
     hub, api, service = free_internal_ports(3)
     port = options.port or free_ports(1)[0]
     installation = Installation(
         state=state,
-        values_file=values_file,
+        values_file=known.file,
         cache=options.cache or default_cache(),
-        public_url=f"http://{_public_name(options.host)}:{port}",
+        public_url=known.values.site.url or f"http://{_public_name(options.host)}:{port}",
         hub_port=hub,
         proxy_api_port=api,
         service_port=service,
@@ -273,9 +274,9 @@ class Supervisor:
         return folder
 
     def _start_children(self, node: proxy.Node, folder: Path) -> None:
-        options = self.prepared.options
+        options, by_host = self.prepared.options, self.prepared.values.site.url is not None
         programs = (
-            proxy_program(self.installation, node, folder, options.host, self.prepared.port),
+            proxy_program(self.installation, node, folder, options.host, self.prepared.port, by_host=by_host),
             hub_program(self.installation),
             service_program(self.installation),
         )
@@ -335,8 +336,9 @@ class Supervisor:
             "hub": f"http://127.0.0.1:{self.installation.hub_port}/hub/login",
         }
         await asyncio.gather(*(self._wait_for(name, url) for name, url in waits.items()))
-        await self._until_answers(f"{self.prepared.local_url}/hub/login")
-        await self._until_answers(f"{self.prepared.local_url}/services/aiinfn/health")
+        named = {"Host": urlsplit(self.installation.public_url).netloc}
+        for path in ("/hub/login", "/services/aiinfn/health"):
+            await self._until_answers(self.prepared.local_url + path, named)
         for child in self.children.values():
             child.patient = True
         self._write_ready_file(people, passwords)

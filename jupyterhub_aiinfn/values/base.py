@@ -118,6 +118,7 @@ HOME = r"^[a-z0-9_-]*\{name\}[a-z0-9_-]*$"
 TAINT = r"^[A-Za-z0-9]([A-Za-z0-9_./-]{0,251}[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 GROUP_FOLDER = r"^[a-z0-9_-]*\{group\}[a-z0-9_-]*$"
 LAUNCH_HOST = r"^(https?://)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$"
+SITE_URL = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,4})?$"
 PATTERN_RULES = {
     IDENTIFIER: "must be 1 to 63 lower-case letters, digits and hyphens, with no hyphen at either end",
     GROUP: "must be a group name: 1 to 128 letters, digits and _ . / -, starting with a letter or digit",
@@ -125,6 +126,7 @@ PATTERN_RULES = {
     LINE: "must be one line of text, not empty",
     TEXT: "must be text without control characters",
     LAUNCH_HOST: "must be a host such as git.example.org, git.example.org:8443 or http://127.0.0.1:8080",
+    SITE_URL: "must be the address of a host by its name, such as https://hub.example.org, without a path",
     CURRENCY: "must be a currency in three capital letters, such as EUR or CHF",
     FRACTION: "must be a fraction such as 1/7",
     TAINT: "must be a taint such as reserved=lhcb-flashsim: letters, digits and _ . -, on both sides of one =",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import StringConstraints
 
-from .base import CURRENCY, LAUNCH_HOST, Line, Section
+from .base import CURRENCY, LAUNCH_HOST, SITE_URL, Line, Section
 
 LaunchHost = Annotated[str, StringConstraints(max_length=270, pattern=LAUNCH_HOST)]
 
@@ -24,6 +24,10 @@ class Site(Section):
 
     name: Line
     """What the platform is called on its pages."""
+    url: Annotated[str, StringConstraints(max_length=200, pattern=SITE_URL)] | None = None
+    """The address that people type, such as ``https://hub.example.org``. The sessions of each person then have an address
+    of their own below it (``alice.hub.example.org``), and what a session serves cannot act for who opens it. Absent: all
+    have the address on which the platform listens."""
     timezone: Line = "Europe/Rome"
     """IANA name of the time zone in which times are shown."""
     currency: Annotated[str, StringConstraints(pattern=CURRENCY)] = "EUR"

@@ -42,7 +42,7 @@ def begin(alice: Person, name: str, code: str) -> None:
     alice.new_notebook("Python")
     alice.run_cell(code)
     expect(alice.page.locator(".jp-OutputArea-output").first).to_contain_text("line 0", timeout=30_000)
-    alice.save_as(name)
+    alice.save_as(name, settles=False)
     expect(alice.page.locator(".lm-TabBar-tab", has_text=name).first).to_be_visible()
 
 

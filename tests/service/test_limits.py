@@ -122,6 +122,10 @@ def test_keep_until_within_the_policy(platform, session):
     assert put("2026-11-24T12:00:00").json()["error"]["message"].endswith("Z or +01:00")
     for nonsense in ("tomorrow", 10**30, [], {"a": 1}, "9999-99-99"):
         assert put(nonsense).status_code == 422, nonsense
+    for edge in ("9999-12-31T23:59:59+00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"):
+        refused = put(edge)
+        assert refused.status_code == 422, edge
+        assert "the year" in refused.json()["error"]["message"]
     assert put(None).json()["keep_until"] is None
 
 

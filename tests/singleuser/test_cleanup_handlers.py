@@ -147,6 +147,11 @@ def test_the_page_is_one_answer_that_loads_nothing(ordinary: Cleanup) -> None:
         (f"{BASE}..//example.org", f"{BASE}lab"),
         (f"{BASE}\\example.org", f"{BASE}lab"),
         ("javascript:alert(1)", f"{BASE}lab"),
+        (f"{BASE}%2e%2e/%2E%2e/hub/token", f"{BASE}lab"),
+        (f"{BASE}.%2e/hub", f"{BASE}lab"),
+        (f"{BASE}%252e%252e/hub", f"{BASE}lab"),
+        (f"{BASE}%2f%2fexample.org", f"{BASE}lab"),
+        (f"{BASE}lab/tree/caff%C3%A8.ipynb", f"{BASE}lab/tree/caff%C3%A8.ipynb"),
     ],
 )
 def test_the_page_goes_on_to_this_server_only(ordinary: Cleanup, asked: str, onward: str) -> None:
@@ -162,6 +167,17 @@ def test_the_figures_come_to_an_end_and_are_right(ordinary: Cleanup) -> None:
     assert line["done"]
     assert line["largest_files"][0]["bytes"] >= 300_000
     assert line["largest_files"][0]["path"].startswith("figures/")
+
+
+def test_what_takes_no_room_is_not_offered_for_deletion(ordinary: Cleanup) -> None:
+    (ordinary.home / "empty").mkdir()
+    (ordinary.home / "empty/link").symlink_to("/projects")
+    (ordinary.home / "empty/nothing").write_text("")
+    (ordinary.home / "empty/something").write_text("x")
+    line = ordinary.lines("api/cleanup/scan?again=1")[-1]
+    paths = {row["path"] for row in line["largest_files"]}
+    assert "empty/something" in paths
+    assert paths & {"empty/link", "empty/nothing"} == set()
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,9 @@ def test_what_needs_a_restart_is_named_and_waits(running: RunningPlatform) -> No
     assert both_hold(running, text(("max: 8h", "max: 9h")))
     status = aiinfn("status", "--state", str(running.state.root)).stdout
     assert "waiting for a restart of the platform: site.name, limits.sessions_per_person" in status
+    doctor = aiinfn("doctor", "--state", str(running.state.root)).stdout
+    assert "was applied; some of it waits for a restart" in doctor
+    assert "has changed since" not in doctor
     following = Agreements(running.state).next()
     assert following is not None
     assert Agreements(running.state).load(following.hash).site.name == "Another name"

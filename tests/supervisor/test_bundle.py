@@ -100,6 +100,7 @@ def test_no_canary_is_in_it_and_what_helps_is(state: StateFolder) -> None:
 def test_names_are_replaced_the_same_everywhere_when_asked(state: StateFolder) -> None:
     (state.homes / "user-maria").mkdir()
     (state.logs / "service.log").write_text("start of Alice: ok\n/home/user-maria/x and alice's, malice and zoe\n")
+    (state.logs / "hub.log").write_text("GET /login?next=%2Fuser%2Falice%2Flab&url=%2fuser%2fbob (person)\n")
     assert "alice's, malice" in bundle(state)["logs/service.log"]
     found = bundle(state, "--without-names")
     everything = "\n".join(found.values())
@@ -107,6 +108,9 @@ def test_names_are_replaced_the_same_everywhere_when_asked(state: StateFolder) -
     line = re.fullmatch(
         r"start of (person-\d+): ok\n/home/user-(person-\d+)/x and (person-\d+)'s, malice and (person-\d+)\n",
         found["logs/service.log"],
+    )
+    assert re.fullmatch(
+        r"GET /login\?next=%2Fuser%2Fperson-\d+%2Flab&url=%2fuser%2fperson-\d+ \(person\)\n", found["logs/hub.log"]
     )
     assert line is not None
     assert line[1] == line[3]

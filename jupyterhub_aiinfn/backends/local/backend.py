@@ -26,7 +26,7 @@ from jupyterhub_aiinfn.values.document import Values
 
 from .cgroups import Cgroups, Limits
 from .devices import DeviceCount, count_devices, describe, free_devices, held_cards
-from .enforcement import Enforcement, describe_enforcement, sandbox_works, size_enforcement
+from .enforcement import Enforcement, address_enforcement, describe_enforcement, sandbox_works, size_enforcement
 from .home_probe import probe_home
 from .interpreters import command_trees
 from .launching import Plan, launch
@@ -171,7 +171,7 @@ class LocalBackend(Backend):
     def enforcement(self) -> list[Enforcement]:
         """What this machine enforces and what it does not. Blocking at the first call (about 20 ms)."""
         found = describe_enforcement(self._host, self._problem, self._cgroups)
-        return [*found, size_enforcement(self.storage.quota)]
+        return [*found, address_enforcement(self.values.site.url), size_enforcement(self.storage.quota)]
 
     async def sweep(self) -> list[Workload]:
         """Bring the records into a consistent state after a crash; returns the live workloads."""

@@ -130,3 +130,11 @@ def size_enforcement(quota: Quota) -> Enforcement:
         sentence = "the size of homes and shared folders is counted, and nothing refuses what goes over a limit"
         return Enforcement("size", False, f"{sentence}: {quota.note}")
     return Enforcement("size", True, f"homes and shared folders with a limit cannot grow over it ({quota.method})")
+
+
+def address_enforcement(url: str | None) -> Enforcement:
+    """Whether browsers keep what sessions serve apart from the hub, and from each other."""
+    if url is not None:
+        return Enforcement("addresses", True, "the sessions of each person have an address of their own in the browser")
+    sentence = "sessions have the address of the hub: a page that one serves can act for whoever opens it"
+    return Enforcement("addresses", False, f"{sentence}; site.url in the values gives each person an own address")

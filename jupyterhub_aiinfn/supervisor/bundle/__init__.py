@@ -78,7 +78,7 @@ class Contents:
             self.notes.append(self.redactor.clean(f"{name} is not in the bundle: {_why(error)}"))
             return
         if self.redactor.leaks(data):
-            self.notes.append(f"{name} is not in the bundle: a secret could not be removed from it")
+            self.notes.append(f"{name} is not in the bundle: a secret or a name could not be removed from it")
         else:
             self.files[name] = data
 

@@ -33,7 +33,10 @@ def values_file(patient: Patient) -> Iterator[Finding]:
     else:
         hold = "the platform holds" if is_running(patient.state) else "the next start takes"
         yield ok("values", f"{hold} {digest}, read from {known.file}")
-    yield from _file_since(known, applied(patient.state))
+    try:
+        yield from _file_since(known, applied(patient.state))
+    except AiinfnError as error:
+        yield broken("values", f"those of the next start: {error}", f"aiinfn values apply {known.file}")
     for name in sorted(known.values.profiles.keys()):
         image = known.values.images.get(known.values.profiles[name].image)
         if image is not None and image.folder is None:

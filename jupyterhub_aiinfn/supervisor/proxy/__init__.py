@@ -56,8 +56,10 @@ def find_node() -> Node:
     return node
 
 
-def command(node: Node, proxy: Path, installation: Installation, host: str, port: int) -> list[str]:
-    """How the proxy is started; its token is in its environment."""
+def command(
+    node: Node, proxy: Path, installation: Installation, host: str, port: int, *, by_host: bool = False
+) -> list[str]:
+    """How the proxy is started; its token is in its environment. ``by_host``: routes begin with a host's name."""
     hub = f"http://127.0.0.1:{installation.hub_port}"
     arguments = {
         "--ip": host,
@@ -71,7 +73,8 @@ def command(node: Node, proxy: Path, installation: Installation, host: str, port
         "--proxy-timeout": str(DAY),
         "--log-level": "warn",
     }
-    return [str(node.program), str(proxy / PROGRAM), *(word for pair in arguments.items() for word in pair)]
+    words = [str(node.program), str(proxy / PROGRAM), *(word for pair in arguments.items() for word in pair)]
+    return [*words, "--host-routing"] if by_host else words
 
 
 def environment(token: str) -> dict[str, str]:
