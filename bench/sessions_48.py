@@ -36,6 +36,7 @@ PATIENCE = 600.0
 """Seconds within which all sessions must have run their first cell."""
 ANSWER = 60.0
 """Seconds after which an execution counts as lost."""
+PARTS = ("session", "hub", "service", "proxy")
 PLATFORM_OPTIONS = {"profile": "python", "size": "small", "project": "personal"}
 
 
@@ -53,6 +54,8 @@ class Round:
     hub_memory: float = 0.0
     service_memory: float = 0.0
     proxy_memory: float = 0.0
+    cpu: dict[str, float] = field(default_factory=dict)
+    """CPU seconds of each part until everybody's first cell had run, ended children included."""
     loop_p99: float = 0.0
     """Upper bound of the hub's p99 of its loop's interval: the bucket of its own metric."""
 
@@ -152,6 +155,13 @@ def _figures(ours: Sequence[Round], theirs: Sequence[Round]) -> list[Figure]:
         both("proxy_memory", "memory of the proxy (PSS)"),
         Figure("memory of the platform service (PSS)", round(mean(ours, "service_memory"), 1), "MiB"),
         both("loop_p99", "hub loop interval p99 (bucket)", "s"),
+        *(
+            compared(
+                f"CPU of {part} until the last first cell",
+                *(sum(one.cpu.get(part, 0.0) for one in rounds) / len(rounds) for rounds in (ours, theirs)),
+            )
+            for part in PARTS
+        ),
     ]
 
 
@@ -196,6 +206,7 @@ async def _live(server: servers.Server, options: Mapping[str, str], tokens: Mapp
     people = [asyncio.create_task(one(name, token)) for name, token in tokens.items()]
     await connected.wait()
     await asyncio.to_thread(_read_memory, server, found)
+    found.cpu = await asyncio.to_thread(_read_cpu, server)
     await connected.wait()
     await asyncio.gather(*people)
 
@@ -317,7 +328,7 @@ def _execute_request(code: str, message: str) -> dict[str, Any]:
 
 def _read_memory(server: servers.Server, found: Round) -> None:
     """Proportional set sizes, MiB: pages that processes share are counted once in all."""
-    sizes: dict[str, float] = {"session": 0.0, "hub": 0.0, "service": 0.0, "proxy": 0.0}
+    sizes = dict.fromkeys(PARTS, 0.0)
     for process in processes.family(server.pid, server.folder):
         with suppress(*processes.GONE):
             part = _part(server, process)
@@ -325,6 +336,17 @@ def _read_memory(server: servers.Server, found: Round) -> None:
                 sizes[part] += process.memory_full_info().pss / 2**20
     found.session_memory = sizes["session"] / max(1, len(found.first_cells))
     found.hub_memory, found.service_memory, found.proxy_memory = sizes["hub"], sizes["service"], sizes["proxy"]
+
+
+def _read_cpu(server: servers.Server) -> dict[str, float]:
+    """CPU seconds by part; what neither hub, proxy nor service is belongs to sessions."""
+    seconds = dict.fromkeys(PARTS, 0.0)
+    for process in processes.family(server.pid, server.folder):
+        with suppress(*processes.GONE):
+            times = process.cpu_times()
+            part = _part(server, process) or "session"
+            seconds[part] += times.user + times.system + times.children_user + times.children_system
+    return seconds
 
 
 def _part(server: servers.Server, process: psutil.Process) -> str | None:

@@ -97,8 +97,8 @@ class Busy(NothingFree):
 
     status = 429
     reason = "busy"
-    retry_after = 60
-    """Seconds after which a program may try again (arbitrary)."""
+    retry_after = 5
+    """Seconds after which a program may try again: a start takes about as long, and a longer wait leaves places idle."""
 
 
 class EnvironmentMissing(Refusal):

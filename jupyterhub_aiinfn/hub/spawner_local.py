@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,8 +24,9 @@ from . import session_environment, session_programs
 from .refusals import Refused, StartFailed
 from .spawner import GrantedSpawner
 
-FIRST_LOOK, LONGEST_LOOK = 0.02, 0.2
-"""Seconds between two looks whether the server answers."""
+FIRST_LOOK, LONGEST_LOOK, SHARE = 0.02, 1.0, 0.04
+"""Seconds between two looks whether the server answers, and what they are of the time that has passed: on a machine
+on which many start at once, looking more often would only make all of them later."""
 LONGEST_ANSWER = 5.0
 """Seconds that a server may think about one request before it is asked anew (arbitrary)."""
 STATUS_LINE = re.compile(rb"HTTP/1\.\d [1-4]\d\d\b")
@@ -163,10 +165,9 @@ class LocalSpawner(GrantedSpawner):
     async def _server_answers(self) -> None:
         # What JupyterHub asks next: the session that does not answer it must end in our words, within our limit.
         address = f"{self.server.base_url}api"
-        pause = FIRST_LOOK
+        begun = time.monotonic()
         while not await answers(self.port, address):
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_LOOK, pause * 1.3)
+            await asyncio.sleep(min(LONGEST_LOOK, max(FIRST_LOOK, SHARE * (time.monotonic() - begun))))
 
     def _early_end(self, workload: Workload) -> str:
         said = workload.message or f"exit code {workload.exit_code}"

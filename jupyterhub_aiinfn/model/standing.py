@@ -135,7 +135,7 @@ class Standing:
         if count < limit:
             return None
         sessions = f"{count} session{'' if count == 1 else 's'} {_are(count)} starting at this moment"
-        return Busy(f"{sessions}, which is all that this site starts at a time; try again in a minute")
+        return Busy(f"{sessions}, which is all that this site starts at a time; try again in a few seconds")
 
     def accelerator_refusal(self, project: str, accelerator: str, count: int) -> Refusal | None:
         """Why ``count`` devices cannot be had for ``project`` now; None when they can (or nothing is known)."""

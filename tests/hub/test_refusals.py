@@ -531,7 +531,7 @@ def test_too_many_starts_at_a_time_are_refused_in_words(make_hub: Callable[..., 
     values = with_changes(tmp_path, ("limits: {", "limits: {concurrent_starts: 1, "))
     hub = make_hub(values_file=values, variables={"AIINFN_TEST_SLOW": "8"})
     sentence = (
-        "1 session is starting at this moment, which is all that this site starts at a time; try again in a minute"
+        "1 session is starting at this moment, which is all that this site starts at a time; try again in a few seconds"
     )
     alice, bob, carol = hub.login("alice"), hub.login("bob"), hub.login("carol")
     card = {"profile": "card", "accelerator": "card", "project": "lab"}
@@ -546,7 +546,7 @@ def test_too_many_starts_at_a_time_are_refused_in_words(make_hub: Callable[..., 
     for way in WAYS:
         assert way(bob, {"profile": "tiny"}) == (429, sentence)
     answer = bob.api("POST", "/users/bob/servers/busy", json={"profile": "tiny"})
-    assert answer.headers["Retry-After"] == "60"
+    assert answer.headers["Retry-After"] == "5"
     assert_shown_everywhere(bob, "busy", 429, sentence)
     assert_shown_everywhere(bob, "", 429, sentence)
     assert hub.rows("select name from spawners where name not in ('', 'late', 'put', 'patched')") == []

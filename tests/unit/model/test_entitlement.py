@@ -78,7 +78,7 @@ def test_no_more_sessions_start_at_a_time_than_the_site_wants() -> None:
     assert start({"profile": "cpu"}, world=replace(situation(), starting=15))
     full = replace(situation(), starting=16)
     assert refusal(Busy, {"profile": "cpu"}, world=full) == (
-        "16 sessions are starting at this moment, which is all that this site starts at a time; try again in a minute"
+        "16 sessions are starting at this moment, which is all that this site starts at a time; try again in a few seconds"
     )
     refusal(Malformed, {"profile": "cpu", "size": "huge"}, world=full)
     in_use = replace(full, devices={"a100": DeviceCount(2, 2)})
