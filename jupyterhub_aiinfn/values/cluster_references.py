@@ -15,6 +15,7 @@ from .findings import Data, Finding, as_map, entries_of, number_of, texts_of
 from .numbers import PUBLIC, computed_gid, computed_uid
 from .quoting import quote
 from .reading import Path
+from .storage import Home
 
 SHARED = ("shared-claim", "nfs")
 """Storages of homes in which several people have folders."""
@@ -122,7 +123,8 @@ def _storage(storage: Data) -> Iterator[Finding]:
     home = as_map(storage, "home")
     backend = home.get("backend", "local")
     for key, backends in OF_BACKEND.items():
-        if home.get(key) is not None and isinstance(backend, str) and backend not in backends:
+        said = home.get(key) not in (None, Home.model_fields[key].default)
+        if said and isinstance(backend, str) and backend not in backends:
             rule = f"means nothing with backend {backend}"
             yield Finding(("storage", "home", key), rule, quote(home[key]), f"it belongs to {' and '.join(backends)}")
     needs = {"claims": "quota_gib", "shared-claim": "claim", "nfs": "server"}.get(str(backend))
@@ -284,9 +286,8 @@ def _kueue(data: Data) -> Iterator[Finding]:
     for resource in sorted(resources):
         alike = [key for key, entry in catalogue.items() if entry.get("resource") == resource]
         if len(alike) * (len(reserved) + 1) > MAX_FLAVORS:
-            rule = (
-                f"must have at most {MAX_FLAVORS} pairs of accelerator of {quote(resource)} and reserved class of nodes"
-            )
+            pairs = f"pairs of an accelerator of {quote(resource)} and a class of nodes, reserved or not"
+            rule = f"must have at most {MAX_FLAVORS} {pairs}"
             yield Finding(("accelerators",), rule, str(len(alike) * (len(reserved) + 1)))
     for key, selector in reserved.items():
         if not selector:
