@@ -29,14 +29,21 @@ FOLDERS_SCRIPT = """\
 set -eu
 umask 077
 while [ $# -gt 0 ]; do
-  if [ ! -d "$1" ] && mkdir -- "$1"; then
-    [ -z "$3" ] || chgrp -- "$3" "$1"
-    chmod -- "$2" "$1"
+  if [ ! -d "$1" ]; then
+    new="$1.new-${HOSTNAME:-0}"
+    [ -d "$new" ] || mkdir -- "$new"
+    [ -z "$3" ] || chgrp -- "$3" "$new"
+    chmod -- "$2" "$new"
+    mv -T -n -- "$new" "$1" || [ -d "$1" ]
+    rmdir -- "$new" 2>/dev/null || :
   fi
   shift 3
 done
 """
-"""Makes folders that are missing, as the person: arguments are path, mode and gid, again and again."""
+"""Makes folders that are missing, as the person; arguments are path, mode and gid, again and again.
+
+Each is made under another name first: nobody finds one with half its rights, and of two sessions at once one makes it.
+"""
 SHARED_UMASK = ("/bin/sh", "-c", 'umask 0002; exec "$@"', "workload")
 """Members write for one another: what is made in a shared folder belongs to its group by the setgid bit of the folder,
 and the mask leaves the group its rights. In the home it changes nothing: everybody's own group has one member."""
