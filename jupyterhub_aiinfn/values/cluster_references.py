@@ -161,10 +161,16 @@ def _beside_claims(storage: Data, backend: str) -> Iterator[Finding]:
 def _machines(data: Data) -> Iterator[Finding]:
     catalogue = as_map(data, "accelerators")
     for key, entry in entries_of(data, "nodes").items():
+        labels = as_map(entry, "selector")
         for name in as_map(as_map(entry, "machines"), "accelerators"):
+            path = ("nodes", key, "machines", "accelerators", name)
+            wanted = as_map(catalogue[name], "node_selector") if isinstance(catalogue.get(name), dict) else {}
+            other = next((label for label in wanted if label in labels and labels[label] != wanted[label]), None)
             if name not in catalogue:
-                path = ("nodes", key, "machines", "accelerators", name)
                 yield Finding(path, "is not an accelerator", quote(name), nearest(name, catalogue))
+            elif other is not None:
+                rule = f"is on nodes whose label {quote(other)} is {quote(wanted[other])}, and this class has another"
+                yield Finding(path, rule, quote(labels[other]), "correct the selector of one of them")
 
 
 def _one_machine(data: Data) -> Iterator[Finding]:
