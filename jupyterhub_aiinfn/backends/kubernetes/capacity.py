@@ -15,6 +15,7 @@ from typing import Any
 from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.nodes import NodeClass
+from jupyterhub_aiinfn.values.quoting import quote
 
 QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:[eE]([+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)")
 UNITS = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1)}
@@ -153,9 +154,8 @@ def quantity(text: object, node: str, what: str) -> Fraction:
     """``31850m``, ``131900000Ki``, ``7``, ``1e3``; :class:`BackendError` for what is none."""
     found = QUANTITY.fullmatch(str(text)) if isinstance(text, str | int) and not isinstance(text, bool) else None
     if found is None:
-        said = str(text)[:40].encode("ascii", "backslashreplace").decode()
         raise BackendError(
-            f'allocatable {what} of node {node} is "{said}", which is no quantity; '
+            f"allocatable {what} of node {node} is {quote(text)}, which is no quantity; "
             "give the file that `kubectl get nodes -o yaml` writes"
         )
     number, exponent, unit = found.groups()
