@@ -36,9 +36,13 @@ def access_manifests(cluster: Kubernetes) -> list[Manifest]:
 
 
 def _hub_on_sessions(cluster: Kubernetes) -> list[Manifest]:
-    """Start and stop pods, with their Secrets (listed to sweep what a killed start left) and homes (never deleted)."""
+    """Start and stop pods, with their Secrets and homes.
+
+    Pods are patched with why, before they are deleted; Secrets are listed to sweep what a killed start left; claims of
+    homes are never changed or deleted.
+    """
     rules = [
-        rule("", ("pods",), (*READ, "create", "delete")),
+        rule("", ("pods",), (*READ, "create", "patch", "delete")),
         rule("", ("pods/log",), ("get",)),
         rule("", ("events",), READ),
         rule("", ("secrets",), ("list", "create", "patch", "delete")),

@@ -19,8 +19,8 @@ FOLDER = re.compile(r"[A-Za-z0-9_@+][A-Za-z0-9_.@+-]*")
 
 WORKLOAD, KIND, JOB_CLASS = f"{PREFIX}/workload", f"{PREFIX}/kind", f"{PREFIX}/job-class"
 PERSON, PROJECT, PROFILE, ACCELERATOR = (f"{PREFIX}/{name}" for name in ("person", "project", "profile", "accelerator"))
-DESCRIPTION, MAX_SECONDS = f"{PREFIX}/description", f"{PREFIX}/max-seconds"
-"""Annotations: what the workload is, as JSON; how long it may last, which may be lengthened."""
+DESCRIPTION, MAX_SECONDS, END = (f"{PREFIX}/{name}" for name in ("description", "max-seconds", "end"))
+"""Annotations: what the workload is, as JSON; how long it may last, which may be lengthened; who ended it, and why."""
 FINALIZER = f"{PREFIX}/accounting"
 """On jobs only: a session must be gone at once when it is stopped."""
 QUEUE, PRIORITY = "kueue.x-k8s.io/queue-name", "kueue.x-k8s.io/priority-class"

@@ -8,9 +8,9 @@ from typing import Any
 
 from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Workload
 
-from .description import described, longest_life
+from .description import asked_end, described, longest_life
 from .names import MAIN
-from .translation import Trouble, condition, container_states, pod_trouble
+from .translation import Trouble, condition, container_states, part, parts, pod_trouble
 
 Object = Mapping[str, Any]
 LOST = "it vanished from the cluster, and nobody saw why"
@@ -32,19 +32,19 @@ def read_pod(pod: Object, peak_gib: float | None = None) -> Workload | None:
 
 
 def gone(pod: Object, at: datetime, peak_gib: float | None = None) -> Workload | None:
-    """The workload of a pod that the cluster has deleted: its own end where it had one, else what was seen of why.
+    """The workload of a pod that the cluster has deleted.
 
-    Only when nothing was seen the end is inferred.
+    Its own end counts where it had one, else that which somebody asked for, else what was seen of why; only when there
+    is none of these the end is inferred.
     """
     found = read_pod(pod, peak_gib)
     if found is None or found.phase is Phase.ended:
         return found
-    trouble = pod_trouble(pod, peak_gib)
-    if trouble is None:
-        trouble = Trouble(LOST, EndReason.lost)
-    inferred = trouble.reason is EndReason.lost
-    end = {"ended_at": at, "reason": trouble.reason, "message": trouble.sentence, "inferred": inferred}
-    return found.model_copy(update={**end, "phase": Phase.ended})
+    asked, trouble = asked_end(part(pod, "metadata")), pod_trouble(pod, peak_gib)
+    if asked is None:
+        trouble = trouble or Trouble(LOST, EndReason.lost)
+        asked = {"reason": trouble.reason, "message": trouble.sentence, "inferred": trouble.reason is EndReason.lost}
+    return found.model_copy(update={**asked, "ended_at": at, "phase": Phase.ended})
 
 
 def read_job(job: Object, pod: Object | None = None, peak_gib: float | None = None) -> Workload | None:
@@ -55,13 +55,16 @@ def read_job(job: Object, pod: Object | None = None, peak_gib: float | None = No
     found = _described(job)
     if found is None:
         return None
-    status = _map(job, "status")
+    status = part(job, "status")
     running = read_pod_state(pod, peak_gib) if pod is not None else {}
     started_at = _time(status.get("startTime"))
     changes: dict[str, Any] = {"started_at": started_at, "ends_at": _ends_at(job, started_at)}
-    for one in status.get("conditions") or []:
-        if isinstance(one, Mapping) and one.get("status") == "True" and one.get("type") in ("Complete", "Failed"):
+    for one in parts(status, "conditions"):
+        if one.get("status") == "True" and one.get("type") in ("Complete", "Failed"):
             return found.model_copy(update={**changes, **_job_end(one, running), "phase": Phase.ended})
+    asked, deleted = asked_end(part(job, "metadata")), _time(part(job, "metadata").get("deletionTimestamp"))
+    if asked is not None and deleted is not None and not status.get("active"):
+        return found.model_copy(update={**changes, **asked, "ended_at": deleted, "phase": Phase.ended})
     phase = running.get("phase", Phase.starting)
     phase = phase if phase is not Phase.ended else Phase.running
     return found.model_copy(update={**changes, "phase": phase, "message": running.get("waits", "")})
@@ -96,14 +99,9 @@ def _job_end(seen: Object, running: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _described(thing: Object) -> Workload | None:
-    head = _map(thing, "metadata")
+    head = part(thing, "metadata")
     created_at = _time(head.get("creationTimestamp"))
     return described(head, created_at) if created_at is not None else None
-
-
-def _map(value: Object, key: str) -> Object:
-    found = value.get(key)
-    return found if isinstance(found, Mapping) else {}
 
 
 def _time(text: object) -> datetime | None:
@@ -121,19 +119,22 @@ def _main(pod: Object) -> Object:
 
 def _started(pod: Object) -> datetime | None:
     state = _main(pod)
-    times = (_time(_map(state, kind).get("startedAt")) for kind in ("running", "terminated"))
+    times = (_time(part(state, kind).get("startedAt")) for kind in ("running", "terminated"))
     return next((found for found in times if found is not None), None)
 
 
 def _ended(pod: Object, peak_gib: float | None) -> dict[str, Any] | None:
     """The end of a pod; None while it has none. The workload's own container decides, whatever runs beside it."""
-    status, state = _map(pod, "status"), _map(_main(pod), "terminated")
+    status, state = part(pod, "status"), part(_main(pod), "terminated")
     phase = status.get("phase")
     if not state and phase not in ("Failed", "Succeeded"):
         return None
     trouble = pod_trouble(pod, peak_gib)
     code = state.get("exitCode") if isinstance(state.get("exitCode"), int) else None
     end: dict[str, Any] = {"ended_at": _time(state.get("finishedAt")) or _last_change(pod), "exit_code": _signed(code)}
+    asked = asked_end(part(pod, "metadata"))
+    if asked is not None and (trouble is None or trouble.reason is not EndReason.out_of_memory):
+        return {**end, **asked}
     if trouble is not None:
         return {**end, "reason": trouble.reason, "message": trouble.sentence}
     if code == 0 or (code is None and phase == "Succeeded"):
@@ -154,7 +155,7 @@ def _last_change(pod: Object) -> datetime | None:
 
 
 def _ends_at(thing: Object, start: datetime | None) -> datetime | None:
-    seconds = longest_life(_map(thing, "metadata"))
+    seconds = longest_life(part(thing, "metadata"))
     if seconds is None or start is None:
         return None
     try:

@@ -47,28 +47,30 @@ def pod_trouble(pod: Object, peak_gib: float | None = None) -> Trouble | None:
 
 def waits_for_quota(pod: Object) -> bool:
     """Whether Kueue has not admitted the pod yet."""
-    return any(gate.get("name") == "kueue.x-k8s.io/admission" for gate in _list(_part(pod, "spec"), "schedulingGates"))
+    return any(gate.get("name") == "kueue.x-k8s.io/admission" for gate in parts(part(pod, "spec"), "schedulingGates"))
 
 
 def container_states(pod: Object) -> Iterator[tuple[str, Object]]:
     """Name and state of every container that has one, those that run before the workload included."""
-    status = _part(pod, "status")
-    for one in [*_list(status, "initContainerStatuses"), *_list(status, "containerStatuses")]:
-        yield str(one.get("name", "")), _part(one, "state")
+    status = part(pod, "status")
+    for one in [*parts(status, "initContainerStatuses"), *parts(status, "containerStatuses")]:
+        yield str(one.get("name", "")), part(one, "state")
 
 
 def condition(pod: Object, kind: str) -> Object:
     """A condition of the pod; empty when it has none of that kind."""
-    found = (one for one in _list(_part(pod, "status"), "conditions") if one.get("type") == kind)
+    found = (one for one in parts(part(pod, "status"), "conditions") if one.get("type") == kind)
     return next(found, {})
 
 
-def _part(value: Object, key: str) -> Object:
+def part(value: Object, key: str) -> Object:
+    """The map at ``key``; empty when there is none."""
     found = value.get(key)
     return found if isinstance(found, Mapping) else {}
 
 
-def _list(value: Object, key: str) -> list[Object]:
+def parts(value: Object, key: str) -> list[Object]:
+    """The maps of the list at ``key``; empty when there is none."""
     found = value.get(key)
     return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
@@ -82,7 +84,7 @@ def said(text: object) -> str:
 
 def _out_of_memory(pod: Object, peak_gib: float | None) -> Trouble | None:
     for name, state in container_states(pod):
-        if name == MAIN and _part(state, "terminated").get("reason") == "OOMKilled":
+        if name == MAIN and part(state, "terminated").get("reason") == "OOMKilled":
             peak = f" (at most {peak_gib:.1f} GiB were in use)" if peak_gib is not None else ""
             sentence = f"it used more memory than it may{peak}; choose a larger size, or load less at a time"
             return Trouble(sentence, EndReason.out_of_memory)
@@ -103,7 +105,7 @@ QUOTA_TAKEN = "somebody who is entitled to it needed its place"
 
 def _taken_away(pod: Object) -> Trouble | None:
     target = condition(pod, "DisruptionTarget")
-    status = _part(pod, "status")
+    status = part(pod, "status")
     why = AWAY.get(str(target.get("reason"))) if target.get("status") == "True" else None
     if condition(pod, "TerminationTarget").get("status") == "True":
         why = QUOTA_TAKEN
@@ -118,14 +120,14 @@ def _taken_away(pod: Object) -> Trouble | None:
 
 
 def _over_time(pod: Object) -> Trouble | None:
-    if _part(pod, "status").get("reason") != "DeadlineExceeded":
+    if part(pod, "status").get("reason") != "DeadlineExceeded":
         return None
     return Trouble("it reached its longest life", EndReason.max_age)
 
 
 def _folders(pod: Object) -> Trouble | None:
     for name, state in container_states(pod):
-        if name == "make-folders" and _part(state, "terminated").get("exitCode") not in (None, 0):
+        if name == "make-folders" and part(state, "terminated").get("exitCode") not in (None, 0):
             sentence = "the home or a folder of a project could not be made on the shared storage"
             return Trouble(f"{sentence}; {HELP}, who makes it or lets people make it", EndReason.not_started)
     return None
@@ -145,7 +147,7 @@ IMAGE = {
 
 def _image(pod: Object) -> Trouble | None:
     for _, state in container_states(pod):
-        waiting = _part(state, "waiting")
+        waiting = part(state, "waiting")
         reason = str(waiting.get("reason"))
         if reason in IMAGE:
             detail = said(waiting.get("message")) or reason
@@ -169,7 +171,7 @@ CONTAINER = {
 
 def _container(pod: Object) -> Trouble | None:
     for _, state in container_states(pod):
-        for found in (_part(state, "waiting"), _part(state, "terminated")):
+        for found in (part(state, "waiting"), part(state, "terminated")):
             words = CONTAINER.get(str(found.get("reason")))
             if words is not None:
                 detail = said(found.get("message")) or str(found.get("reason"))

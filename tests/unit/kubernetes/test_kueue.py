@@ -88,39 +88,37 @@ def there(values: Values, nodes: list[Manifest] | None) -> Counter[tuple[str, st
     return found
 
 
+FPGA = {str(LIVE.accelerators["u55c"].resource): "2", GPU: "1"}
+KINDS: tuple[tuple[dict[str, str], float, float, str, dict[str, str]], ...] = (
+    ({"aiinfn/node": "cpu"}, 40, 100, "", {}),
+    ({"aiinfn/node": "gpu1", **PRODUCTS["a100"]}, 64.5, 500, "", {GPU: "4"}),
+    ({"aiinfn/node": "gpu1"}, 64.5, 500, "", MIG),
+    ({"aiinfn/node": "gpu2", **PRODUCTS["t4"]}, 64, 256, "", {GPU: "8"}),
+    ({"aiinfn/node": "gpu2", **PRODUCTS["t4"]}, 3, 8, "", {GPU: "8"}),
+    ({"aiinfn/node": "gpu2", **PRODUCTS["rtx5000"]}, 64, 256, "", {GPU: "2"}),
+    (GPU4, 33.3, 256, RESERVED, MIG),
+    (GPU4, 64, 256, RESERVED, {GPU: "1"}),
+    ({"aiinfn/node": "fpga1"}, 32, 128, "", FPGA),
+    ({}, 16, 64, "node-role.kubernetes.io/control-plane=", {}),
+)
+"""Labels, cores, memory, taint and devices."""
+
+
 @st.composite
 def farms(draw: st.DrawFn) -> tuple[Values, list[Manifest]]:
     """Nodes of any kind, and guarantees that may or may not be kept."""
     data = copy.deepcopy(DATA)
     for entry in data["nodes"].values():
         del entry["machines"]
-    count = st.integers(0, 4)
+    wanted = st.dictionaries(st.sampled_from(sorted(data["accelerators"])), st.sampled_from([1, 1, 2, 5]), max_size=2)
     for key in ("lhcb-flashsim", "virgo-denoising", "quantum-lab"):
-        wanted = {
-            name: draw(count) for name in draw(st.lists(st.sampled_from(sorted(data["accelerators"])), unique=True))
-        }
-        data["projects"][key]["guaranteed"] = {name: number for name, number in wanted.items() if number}
+        data["projects"][key]["guaranteed"] = draw(st.just({}) | wanted)
         data["projects"][key].pop("at_most", None)
     data["kubernetes"]["kueue"]["platform_jobs"] = {"cores": draw(st.sampled_from([0.1, 1, 4.5])), "memory_gib": 4}
+    kinds = [*draw(st.just(()) | st.just(KINDS)), *draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=6))]
     nodes = [
-        node(
-            f"n{number}",
-            *draw(
-                st.sampled_from(
-                    [
-                        ({"aiinfn/node": "cpu"}, 40, 100, ""),
-                        ({"aiinfn/node": "gpu1", **PRODUCTS["a100"]}, 64.5, 500, ""),
-                        ({"aiinfn/node": "gpu2", **PRODUCTS["t4"]}, 3, 8, ""),
-                        ({"aiinfn/node": "gpu2", **PRODUCTS["rtx5000"]}, 64, 256, ""),
-                        (GPU4, 33.3, 256, RESERVED),
-                        ({"aiinfn/node": "fpga1"}, 32, 128, ""),
-                        ({}, 16, 64, "node-role.kubernetes.io/control-plane="),
-                    ]
-                )
-            ),
-            **draw(st.sampled_from([{}, MIG, {GPU: "4"}, {str(LIVE.accelerators["u55c"].resource): "2", GPU: "1"}])),
-        )
-        for number in range(draw(st.integers(1, 8)))
+        node(f"n{number}", labels, cores, gib, taint, **devices)
+        for number, (labels, cores, gib, taint, devices) in enumerate(kinds)
     ]
     return values_of(data), nodes
 
