@@ -137,7 +137,7 @@ def owned_by(owner: Mapping[str, Any]) -> Manifest:
     return {"metadata": {"ownerReferences": [reference]}}
 
 
-def home_claim(values: Values, person: str, kind: WorkloadKind = WorkloadKind.session) -> Manifest | None:
+def home_claim(values: Values, person: str) -> Manifest | None:
     """The claim of a person's home; None where homes are folders. It has no owner: nothing ever deletes it."""
     home = values.storage.home
     if home.backend != "claims":
@@ -152,7 +152,7 @@ def home_claim(values: Values, person: str, kind: WorkloadKind = WorkloadKind.se
     labels = {"app.kubernetes.io/managed-by": "jupyterhub-aiinfn", names.PERSON: names.slug(person)}
     head = {
         "name": names.home_claim(person),
-        "namespace": names.namespace_of(values, kind),
+        "namespace": names.namespace_of(values, WorkloadKind.session),
         "labels": labels,
         "annotations": {names.PERSON: person},
     }

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from jupyterhub_aiinfn.api.workloads import WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
+from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.model.numbers import Numbers
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.storage import Bucket, Export, Host, SharedVolume, Storage
@@ -73,11 +75,14 @@ def claim_of(storage: Storage, volume: SharedVolume | None) -> str | None:
 
 
 def places(values: Values, spec: WorkloadSpec, numbers: Numbers, groups: frozenset[str]) -> list[Place]:
-    """Everything of shared storage that the workload has; a job of the platform itself has none."""
+    """Everything of shared storage that the workload has; a job of the platform itself has none.
+
+    :class:`BackendError` for a person's job where homes are claims of their own: it could not have the home.
+    """
     if spec.person is None:
         return []
     storage = values.storage
-    found = [_home(storage, spec.person), *_projects(storage, spec, numbers), *_public(storage, spec)]
+    found = [_home(storage, spec, spec.person), *_projects(storage, spec, numbers), *_public(storage, spec)]
     found += [
         Place(f"/cvmfs/{name}", storage.cvmfs_claim, name, read_only=True, propagated=True) for name in storage.cvmfs
     ]
@@ -93,9 +98,14 @@ def _has(bucket: Bucket, groups: frozenset[str]) -> bool:
     return not bucket.for_groups or not groups.isdisjoint(bucket.for_groups)
 
 
-def _home(storage: Storage, person: str) -> Place:
+def _home(storage: Storage, spec: WorkloadSpec, person: str) -> Place:
     home = storage.home
     if home.backend == "claims":
+        if spec.kind is not WorkloadKind.session:
+            raise BackendError(
+                "a job cannot have a home that is a claim of its own: claims belong to the namespace of sessions; "
+                "run it in a session, or ask an administrator for homes in a shared claim or on an export"
+            )
         return Place(home_path(person), home_claim(person))
     claim = claim_of(storage, None)
     assert claim is not None, "the values were checked"

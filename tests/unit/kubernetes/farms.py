@@ -94,7 +94,7 @@ def requests(draw: st.DrawFn) -> tuple[Values, PodRequest]:
     job_class = draw(st.none() | st.sampled_from(list(JobClass)))
     if job_class is not None:
         changes |= {"kind": WorkloadKind.job, "job_class": job_class}
-        if job_class is JobClass.platform and draw(st.booleans()):
+        if values.storage.home.backend == "claims" or (job_class is JobClass.platform and draw(st.booleans())):
             changes |= {"person": None, "folders": (), "public": False, "writes_public": False}
     spec = spec.__class__(**{**{name: getattr(spec, name) for name in spec.__dataclass_fields__}, **changes})
     secrets = draw(

@@ -351,6 +351,20 @@ def test_a_claim_of_ones_own_has_an_owner_and_is_never_owned() -> None:
     assert "fsGroup" not in session_pod(farm("shared-claim"), a_request(values))["spec"]["securityContext"]
 
 
+def test_a_job_has_the_same_home_or_does_not_start() -> None:
+    changes = {"kind": WorkloadKind.job, "job_class": JobClass.batch}
+    for home in ("nfs", "shared-claim"):
+        values = farm(home)
+        session, batch = session_pod(values, a_request(values)), job(values, a_request(values, **changes))
+        homes = [
+            next(one for one in main_of(made)["volumeMounts"] if "/home/" in one["mountPath"])
+            for made in (session, batch)
+        ]
+        assert homes[0] == homes[1]
+    with pytest.raises(BackendError, match="a job cannot have a home that is a claim of its own: claims belong to the"):
+        job(farm("claims"), a_request(farm("claims"), **changes))
+
+
 def test_numbers_of_person_and_projects() -> None:
     values = farm()
     security = session_pod(values, a_request(values, writes_public=True))["spec"]["securityContext"]
