@@ -36,17 +36,24 @@ class Numbers:
 
 
 def numbers_of(
-    values: Values, person: str, projects: Iterable[str] = (), *, claimed: object = None, writes_public: bool = False
+    values: Values,
+    person: str,
+    projects: Iterable[str] = (),
+    *,
+    claimed: object = None,
+    before: Iterable[str] = (),
+    writes_public: bool = False,
 ) -> Numbers:
-    """The numbers of a person with the folders of ``projects``; ``claimed`` is what the identity provider said.
+    """The numbers of a person with the folders of ``projects``.
 
-    :class:`BackendError` when there is no number for the person, or only one that belongs to somebody else: it is a
-    sentence for the person, with what the administrator has to do.
+    ``claimed`` is what the identity provider said. ``before`` are the login names of those who were there earlier: who
+    would have the number of one of them is refused. :class:`BackendError` when there is no number for the person, or only one that belongs to
+    somebody else; it is a sentence for the person, with what the administrator has to do.
     """
     rules = values.identity.uid
     if rules is None:
         raise BackendError("identity.uid is missing in the values, so nobody knows to whom files belong; add it")
-    uid = _uid(values, rules, person, claimed)
+    uid = _uid(values, rules, person, claimed, before)
     gids = {project: rules.project_gids.get(project, computed_gid(project)) for project in projects}
     taken = [project for project, gid in gids.items() if gid == uid and rules.method != "fixed"]
     if taken:
@@ -57,7 +64,7 @@ def numbers_of(
     return Numbers(uid, uid, gids, computed_gid(PUBLIC) if writes_public else None)
 
 
-def _uid(values: Values, rules: Uid, person: str, claimed: object) -> int:
+def _uid(values: Values, rules: Uid, person: str, claimed: object, before: Iterable[str]) -> int:
     if rules.method == "fixed":
         return rules.uid
     if rules.method == "claim":
@@ -65,7 +72,7 @@ def _uid(values: Values, rules: Uid, person: str, claimed: object) -> int:
     if person in rules.table:
         return rules.table[person]
     uid = computed_uid(person)
-    known = [*rules.table, *(name for name in values.identity.users if name not in rules.table)]
+    known = dict.fromkeys([*before, *values.identity.users, *rules.table])
     numbers = {rules.table.get(name, computed_uid(name)): name for name in known if name != person}
     if uid in numbers:
         raise BackendError(

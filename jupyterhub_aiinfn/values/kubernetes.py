@@ -57,7 +57,8 @@ class SessionPods(Section):
     pull_secrets: tuple[ObjectName, ...] = ()
     """Secrets of the namespace with which images are fetched."""
     stop_grace: Annotated[Duration, lasting(timedelta(seconds=4), timedelta(minutes=5))] = timedelta(seconds=30)
-    """Time between the polite and the hard end of a session; what is open is saved in it."""
+    """Time between the polite and the hard end of a session, in which documents are saved; on a cluster it counts in
+    place of ``limits.stop_grace``."""
     scheduler: ObjectName | None = None
     """The scheduler of the pods; absent: the cluster's own."""
     sidecars: dict[Identifier, Sidecar] = Field(default_factory=dict)

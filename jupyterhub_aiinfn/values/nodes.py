@@ -19,7 +19,7 @@ class Keep(Section):
 
 
 class Machines(Section):
-    """How many machines a class has, and what each has for workloads: stated, because they come and go."""
+    """How many machines a class has, and what each has, of which ``keep`` is kept: stated, because they come and go."""
 
     count: PositiveCount
     """Machines of the class."""

@@ -99,16 +99,22 @@ AWAY = {
     "TerminationByKubelet": "its node ran short of memory or disk",
 }
 """Reasons of the condition DisruptionTarget."""
-QUOTA_TAKEN = "somebody who is entitled to it needed its place"
-"""Kueue's own condition: only batch is evicted like this."""
+TURNED_OUT = (
+    ("DueToPreempted", "somebody who is entitled to it needed its place"),
+    ("DueToPodsReadyTimeout", "it was not ready in time, so its place was given back"),
+    ("QueueStopped", "an administrator stopped its queue"),
+    ("", "the queues of the cluster took its place back"),
+)
+"""Ends of reasons of Kueue's own condition TerminationTarget (0.19), the first that fits."""
 
 
 def _taken_away(pod: Object) -> Trouble | None:
     target = condition(pod, "DisruptionTarget")
     status = part(pod, "status")
     why = AWAY.get(str(target.get("reason"))) if target.get("status") == "True" else None
-    if condition(pod, "TerminationTarget").get("status") == "True":
-        why = QUOTA_TAKEN
+    turned_out = condition(pod, "TerminationTarget")
+    if turned_out.get("status") == "True":
+        why = next(words for end, words in TURNED_OUT if str(turned_out.get("reason")).endswith(end))
     if status.get("reason") in ("NodeLost", "NodeShutdown", "Terminated", "NodeAffinity"):
         why = why or "its node was switched off or is gone"
     if status.get("reason") == "Evicted":

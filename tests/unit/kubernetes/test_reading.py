@@ -232,6 +232,12 @@ def test_why_it_does_not_run(found: Object, words: str, lasting: bool) -> None:
             disrupted("WorkloadEvictedDueToPreempted", "TerminationTarget"),
             "somebody who is entitled to it needed its place",
         ),
+        (
+            disrupted("WorkloadEvictedDueToPodsReadyTimeout", "TerminationTarget"),
+            "it was not ready in time, so its place was given back",
+        ),
+        (disrupted("WorkloadEvictedDueToLocalQueueStopped", "TerminationTarget"), "an administrator stopped its queue"),
+        (disrupted("WorkloadDeleted", "TerminationTarget"), "the queues of the cluster took its place back"),
     ],
 )
 def test_a_pod_that_was_taken_away_says_why_when_it_is_gone(found: Object, words: str) -> None:

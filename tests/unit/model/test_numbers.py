@@ -77,6 +77,15 @@ def test_who_would_have_anothers_files_is_refused_with_both_names() -> None:
     assert "identity.uid.table" in str(found.value)
 
 
+def test_who_came_later_is_refused_and_who_was_there_is_not() -> None:
+    later = twin_of(computed_uid("alice"))
+    assert numbers_of(CRC32, "alice", before=["bob"]).uid == numbers_of(CRC32, later, before=["bob"]).uid
+    with pytest.raises(BackendError, match=f'"{later}" and "alice" would both have the uid 115735'):
+        numbers_of(CRC32, later, before=["bob", "alice", later])
+    moved = farm(method="crc32", table={later: 300_000})
+    assert numbers_of(moved, later, before=["alice"]).uid == 300_000
+
+
 def test_nobody_has_the_number_of_a_project() -> None:
     values = farm(method="claim")
     gid = computed_gid("quantum-lab")
