@@ -47,8 +47,10 @@ def numbers_of(
     """The numbers of a person with the folders of ``projects``.
 
     ``claimed`` is what the identity provider said. ``before`` are the login names of those who were there earlier: who
-    would have the number of one of them is refused. :class:`BackendError` when there is no number for the person, or only one that belongs to
-    somebody else; it is a sentence for the person, with what the administrator has to do.
+    would have the number of one of them is refused.
+
+    :class:`BackendError` when there is no number for the person, or only one that belongs to somebody else; it is a
+    sentence for the person, with what the administrator has to do.
     """
     rules = values.identity.uid
     if rules is None:
