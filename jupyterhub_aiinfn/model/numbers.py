@@ -56,14 +56,21 @@ def numbers_of(
     if rules is None:
         raise BackendError("identity.uid is missing in the values, so nobody knows to whom files belong; add it")
     uid = _uid(values, rules, person, claimed, before)
-    gids = {project: rules.project_gids.get(project, computed_gid(project)) for project in projects}
-    taken = [project for project, gid in gids.items() if gid == uid and rules.method != "fixed"]
-    if taken:
+    gids = {key: gid_of(rules, key) for key, project in values.projects.items() if not project.personal}
+    taken = next((key for key, gid in gids.items() if gid == uid and rules.method != "fixed"), None)
+    if taken is not None:
+        # Everybody's own group has the number of the uid: this one would be the group of the project.
         raise BackendError(
-            f"{quoted(person)} has the uid {uid}, which is the gid of project {quoted(taken[0])}; "
-            f"an administrator gives the project another one in identity.uid.project_gids"
+            f"{quoted(person)} has the uid {uid}, which is the gid of project {quoted(taken)}; "
+            "an administrator gives the project another one in identity.uid.project_gids"
         )
-    return Numbers(uid, uid, gids, computed_gid(PUBLIC) if writes_public else None)
+    own = {project: gid_of(rules, project) for project in projects}
+    return Numbers(uid, uid, own, computed_gid(PUBLIC) if writes_public else None)
+
+
+def gid_of(rules: Uid, project: str) -> int:
+    """The gid of a project's folder."""
+    return rules.project_gids.get(project, computed_gid(project))
 
 
 def _uid(values: Values, rules: Uid, person: str, claimed: object, before: Iterable[str]) -> int:

@@ -90,8 +90,9 @@ def test_nobody_has_the_number_of_a_project() -> None:
     values = farm(method="claim")
     gid = computed_gid("quantum-lab")
     with pytest.raises(BackendError, match=f'"alice" has the uid {gid}, which is the gid of project "quantum-lab"'):
-        numbers_of(values, "alice", ["quantum-lab"], claimed=gid)
-    assert numbers_of(values, "alice", claimed=gid).uid == gid
+        numbers_of(values, "alice", claimed=gid)
+    moved = farm(method="claim", project_gids={"quantum-lab": 3333})
+    assert numbers_of(moved, "alice", claimed=gid).uid == gid
 
 
 def test_without_a_method_nobody_has_a_number() -> None:
