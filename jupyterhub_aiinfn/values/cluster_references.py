@@ -30,8 +30,6 @@ MAX_LABELS = 8
 """What Kueue takes of labels in one flavor."""
 MAX_RESOURCES = 15
 """Kueue has 16 groups of resources in a queue; one is for cores and memory."""
-MAX_FLAVORS = 64
-"""What Kueue takes of flavors in one group of resources."""
 MAX_GUARANTEED_KEY = 63 - len("-guaranteed")
 """The name of a queue is a label of its pods."""
 
@@ -289,12 +287,6 @@ def _kueue(data: Data) -> Iterator[Finding]:
         rule = f"must have at most {MAX_RESOURCES} different resources for Kueue, and there are {len(resources)}"
         yield Finding(("accelerators",), rule)
     reserved = {key: as_map(entry, "selector") for key, entry in nodes.items() if entry.get("taint") is not None}
-    for resource in sorted(resources):
-        alike = [key for key, entry in catalogue.items() if entry.get("resource") == resource]
-        if len(alike) * (len(reserved) + 1) > MAX_FLAVORS:
-            pairs = f"pairs of an accelerator of {quote(resource)} and a class of nodes, reserved or not"
-            rule = f"must have at most {MAX_FLAVORS} {pairs}"
-            yield Finding(("accelerators",), rule, str(len(alike) * (len(reserved) + 1)))
     for key, selector in reserved.items():
         if not selector:
             hint = "give the nodes a label, and write it"

@@ -10,14 +10,13 @@ from jupyterhub_aiinfn.values.kubernetes import Kubernetes
 
 from .access import access_manifests, network_manifests
 from .capacity import capacity
+from .drift import PART_OF
 from .kueue import PRIORITIES, kueue_manifests
 from .manifests import cluster_of
 from .names import PREFIX
 from .volumes import memory, nfs_claims
 
 Manifest = dict[str, Any]
-PART_OF = {"app.kubernetes.io/part-of": "jupyterhub-aiinfn"}
-"""Label of everything that is written here: so it can be found, compared and removed together."""
 WARNED = ("audit", "warn", "enforce")
 
 

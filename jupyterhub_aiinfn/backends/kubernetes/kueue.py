@@ -6,6 +6,7 @@ others are promised and do not use, and goes when they come.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -28,6 +29,8 @@ PRIORITIES = {
     "batch": (0, "Opportunistic jobs: they go when a session needs their place."),
 }
 """Of equal priority on purpose: what may reclaim only what is lower can touch neither sessions nor platform jobs."""
+MAX_FLAVORS, MAX_ALL_FLAVORS = 64, 256
+"""What Kueue takes of flavors: in one group of resources, and in all of a queue."""
 NAMESPACE = "kubernetes.io/metadata.name"
 
 
@@ -61,6 +64,7 @@ def kueue_manifests(values: Values, found: Capacity) -> list[Manifest]:
     if cluster.kueue is None:
         return []
     flavors = list(_flavors(values, found))
+    _check_number(flavors)
     cohort = cluster.kueue.cohort
     given = quotas(values, cluster.kueue, found)
     return [
@@ -136,6 +140,18 @@ def _flavors(values: Values, found: Capacity) -> Iterator[Flavor]:
                 if pool.devices.get(key, 0) > 0:
                     yield Flavor(values, key, name)
             yield Flavor(values, key, None)
+
+
+def _check_number(flavors: list[Flavor]) -> None:
+    counts = Counter(flavor.resources for flavor in flavors)
+    many = [(", ".join(names), count, MAX_FLAVORS) for names, count in counts.items() if count > MAX_FLAVORS]
+    if len(flavors) > MAX_ALL_FLAVORS:
+        many.append(("all resources", len(flavors), MAX_ALL_FLAVORS))
+    for what, count, most in many:
+        raise BackendError(
+            f"Kueue takes at most {most} kinds of quota of {what}, and there would be {count}: one for each accelerator "
+            "in each reserved class of nodes that has it, and one for the open nodes; merge accelerators or classes"
+        )
 
 
 def _quotas(values: Values, flavors: list[Flavor], share: Share, all_: bool = True) -> list[Manifest]:

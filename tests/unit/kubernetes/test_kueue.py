@@ -282,6 +282,31 @@ def test_the_cost_of_a_session_is_what_its_pod_asks_for() -> None:
     assert sum(int(one["memory"].rstrip("Mi")) for one in asked) == cost.mib
 
 
+@pytest.mark.parametrize(
+    ("alike", "resources", "sentence"), [(65, 1, "64 kinds of quota of x.org/r0"), (20, 14, "256 kinds")]
+)
+def test_more_kinds_of_quota_than_kueue_takes_are_a_sentence(alike: int, resources: int, sentence: str) -> None:
+    data = copy.deepcopy(DATA)
+    data["nodes"] = {"all": {"machines": {"count": 1, "cores": 64, "memory_gib": 512}}}
+    data["accelerators"] = {
+        f"a{number}-{resource}": {
+            "type": "gpu",
+            "name": "x",
+            "resource": f"x.org/r{resource}",
+            "node_selector": {"model": f"m{number}"},
+        }
+        for number in range(alike)
+        for resource in range(resources)
+    }
+    for section in ("projects", "profiles"):
+        for entry in data[section].values():
+            for key in ("accelerators", "guaranteed", "at_most", "per_user"):
+                entry.pop(key, None)
+    values = values_of(data)
+    with pytest.raises(BackendError, match=f"Kueue takes at most {sentence} .*; merge accelerators or classes"):
+        kueue_manifests(values, capacity(values, None))
+
+
 # Which queue
 
 
