@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from jupyterhub_aiinfn.api.workloads import JobClass, WorkloadKind
@@ -73,14 +74,17 @@ def kueue_manifests(values: Values, found: Capacity) -> list[Manifest]:
         *(_priority(f"{cohort}-{name}", value, words) for name, (value, words) in PRIORITIES.items()),
         _queue(values, f"{cohort}-sessions", cluster.sessions_namespace, _quotas(values, flavors, given.sessions)),
         _queue(
-            values, f"{cohort}-platform", cluster.jobs_namespace, _quotas(values, flavors, given.platform, all_=False)
+            values,
+            f"{cohort}-platform",
+            cluster.jobs_namespace,
+            _quotas(values, flavors, given.platform, only_held=True),
         ),
         *(
             _queue(
                 values,
                 f"{cohort}-{guaranteed_queue(project)}",
                 cluster.sessions_namespace,
-                _quotas(values, flavors, share, all_=False),
+                _quotas(values, flavors, share, only_held=True),
             )
             for project, share in given.guaranteed.items()
         ),
@@ -89,11 +93,15 @@ def kueue_manifests(values: Values, found: Capacity) -> list[Manifest]:
     ]
 
 
+@dataclass(frozen=True)
 class Flavor:
     """Cores and memory of one pool of nodes, or one accelerator in it."""
 
-    def __init__(self, values: Values, accelerator: str | None, reserved: str | None) -> None:
-        self.values, self.accelerator, self.reserved = values, accelerator, reserved
+    values: Values
+    accelerator: str | None
+    """None: it is cores and memory."""
+    reserved: str | None
+    """Key of ``nodes`` of a reserved class; None: the open nodes."""
 
     @property
     def name(self) -> str:
@@ -150,17 +158,17 @@ def _check_number(flavors: list[Flavor]) -> None:
     for what, count, most in many:
         raise BackendError(
             f"Kueue takes at most {most} kinds of quota of {what}, and there would be {count}: one for each accelerator "
-            "in each reserved class of nodes that has it, and one for the open nodes; merge accelerators or classes"
+            "in each reserved class of nodes that has it and one in the open nodes; merge accelerators or classes"
         )
 
 
-def _quotas(values: Values, flavors: list[Flavor], share: Share, all_: bool = True) -> list[Manifest]:
+def _quotas(values: Values, flavors: list[Flavor], share: Share, only_held: bool = False) -> list[Manifest]:
     """The resource groups of a queue: one for cores and memory, one for each extended resource.
 
-    Without ``all_`` only what the share holds: what a queue does not list it cannot admit.
+    With ``only_held`` just what the share holds: what a queue does not list it cannot admit.
     """
     kept = [(flavor, flavor.quota(share.get(flavor.reserved, Pool()))) for flavor in flavors]
-    if not all_:
+    if only_held:
         kept = [(flavor, quota) for flavor, quota in kept if any(text.strip("miM") != "0" for text in quota.values())]
     return _groups([(flavor, quota, {"borrowingLimit": "0"}) for flavor, quota in kept])
 
@@ -181,7 +189,11 @@ def _queue(values: Values, name: str, namespace: str, groups: list[Manifest]) ->
         "borrowWithinCohort": {"policy": "Never"},
         "withinClusterQueue": "Never",
     }
-    return _cluster_queue(values, name, namespace, groups, preemption)
+    found = _cluster_queue(values, name, namespace, groups, preemption)
+    # Rather take cores back from batch than go on to a reserved class: a session whose cores are of one class and whose
+    # device is of another fits on no node.
+    found["spec"]["flavorFungibility"] = {"whenCanBorrow": "MayStopSearch", "whenCanPreempt": "MayStopSearch"}
+    return found
 
 
 def _batch(values: Values, cluster: Kubernetes, flavors: list[Flavor]) -> Manifest:

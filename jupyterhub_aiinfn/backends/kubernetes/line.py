@@ -37,8 +37,8 @@ def workload_of(workloads: Iterable[Object], uid: str) -> Object | None:
 def waiting(workload: Object, pending: Object) -> Waiting | None:
     """How the owner of a Workload waits; None when it waits no more.
 
-    ``pending`` is what Kueue's visibility API answers for its local queue, ``pendingworkloads``. The place is that in the
-    line of all who wait for the same quota, other projects included.
+    ``pending`` is what Kueue's visibility API answers for its local queue (``pendingworkloads``). The place is that in
+    the line of all who wait for the same quota, other projects included.
     """
     if (
         condition(workload, "Admitted").get("status") == "True"

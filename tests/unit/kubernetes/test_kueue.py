@@ -214,6 +214,7 @@ def test_nobody_can_make_a_session_or_a_platform_job_go_even_when_quotas_are_low
     for name, queue in queues.items():
         policies = queue["preemption"]
         assert policies["borrowWithinCohort"] == {"policy": "Never"}
+        assert (queue.get("flavorFungibility", {}).get("whenCanPreempt") == "MayStopSearch") is (name != "aiinfn-batch")
         for victim in queues:
             policy = policies["withinClusterQueue" if victim == name else "reclaimWithinCohort"]
             if victim != "aiinfn-batch":
