@@ -156,9 +156,10 @@ def _check_number(flavors: list[Flavor]) -> None:
     if len(flavors) > MAX_ALL_FLAVORS:
         many.append(("all resources", len(flavors), MAX_ALL_FLAVORS))
     for what, count, most in many:
+        which = "one for each accelerator in each reserved class of nodes that has it and one in the open nodes"
         raise BackendError(
-            f"Kueue takes at most {most} kinds of quota of {what}, and there would be {count}: one for each accelerator "
-            "in each reserved class of nodes that has it and one in the open nodes; merge accelerators or classes"
+            f"Kueue takes at most {most} kinds of quota of {what}, and there would be {count}: {which}; "
+            "merge accelerators or classes"
         )
 
 
