@@ -185,6 +185,7 @@ def _cluster(data: Data, cluster: Data) -> Iterator[Finding]:
     yield from _images(data, cluster)
     yield from _devices(data)
     yield from _people(data)
+    yield from _one_volume(as_map(data, "storage"))
     if isinstance(cluster.get("kueue"), dict):
         yield from _kueue(data)
     else:
@@ -278,6 +279,35 @@ def _people(data: Data) -> Iterator[Finding]:
     if home.get("access") == "ReadWriteOnce" and many > 1:
         rule = "must be ReadWriteMany where a person may have several sessions: they may be on different nodes"
         yield Finding(("storage", "home", "access"), rule, quote("ReadWriteOnce"), "or allow one session a person")
+
+
+def _one_volume(storage: Data) -> Iterator[Finding]:
+    """Folders beside one another in one volume: no person's name makes a home of the folder of a project."""
+    home, project = as_map(storage, "home"), as_map(storage, "project")
+    homes, projects = _place(home), _place(as_map(project, "volume")) or _place(home)
+    own = _beginning(home.get("path", "user-{name}"))
+    theirs = _beginning(project.get("path", "shared-{group}"))
+    if homes and homes == projects and (own.startswith(theirs) or theirs.startswith(own)):
+        rule = "must begin in another way than storage.home.path: both are in one volume"
+        yield Finding(("storage", "project", "path"), rule, quote(project.get("path", "shared-{group}")))
+    public = as_map(storage, "public")
+    folder, place = public.get("folder", "public"), _place(as_map(public, "volume")) or homes
+    beginnings = [one for one, where in ((own, homes), (theirs, projects)) if where and where == place]
+    if public and isinstance(folder, str) and any(folder.startswith(one) for one in beginnings):
+        rule = "must begin in another way than the folders of people and projects in the same volume"
+        yield Finding(("storage", "public", "folder"), rule, quote(folder))
+
+
+def _place(volume: Data) -> tuple[Any, ...]:
+    """What tells volumes apart; empty when nothing is said, or when everybody has an own one."""
+    if volume.get("claim") is not None:
+        return ("claim", str(volume["claim"]))
+    return ("nfs", str(volume["server"]), str(volume.get("export", "/"))) if volume.get("server") is not None else ()
+
+
+def _beginning(pattern: Any) -> str:
+    """What stands in a pattern before the name."""
+    return pattern.partition("{")[0] if isinstance(pattern, str) else "?"
 
 
 def _kueue(data: Data) -> Iterator[Finding]:

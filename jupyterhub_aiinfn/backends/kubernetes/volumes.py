@@ -127,11 +127,6 @@ def _public(storage: Storage, spec: WorkloadSpec) -> Iterator[Place]:
         yield Place("/public", claim, storage.public.folder, read_only=not spec.writes_public)
 
 
-def has_project_folders(values: Values) -> bool:
-    """Whether the cluster has a place for folders of projects."""
-    return claim_of(values.storage, values.storage.project.volume) is not None
-
-
 def needs_fs_group(values: Values) -> bool:
     """Whether the pod has a fresh volume of the person's own, which belongs to root until the cluster gives it away.
 

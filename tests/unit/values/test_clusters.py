@@ -247,6 +247,32 @@ def test_a_shared_claim_is_never_beside_a_claim_of_ones_own(name: str, scratch: 
     assert "would give its files to one person" in found[0].rule
 
 
+@pytest.mark.parametrize(
+    ("home", "project", "public", "wrong"),
+    [
+        ("user-{name}", "shared-{group}", "public", []),
+        ("{name}", "shared-{group}", "public", ["storage.project.path", "storage.public.folder"]),
+        ("shared-{name}", "shared-{group}", "public", ["storage.project.path"]),
+        ("s{name}", "shared-{group}", "public", ["storage.project.path"]),
+        ("user-{name}", "shared-{group}", "user-all", ["storage.public.folder"]),
+        ("user-{name}", "p{group}", "public", ["storage.public.folder"]),
+    ],
+)
+def test_nobodys_name_makes_a_home_of_anothers_folder(home: str, project: str, public: str, wrong: list[str]) -> None:
+    data = copy.deepcopy(CLUSTER)
+    data["storage"]["home"]["path"] = home
+    data["storage"]["project"]["path"] = project
+    data["storage"]["public"]["folder"] = public
+    if wrong:
+        assert [one.path for one in problems(data)] == wrong
+    else:
+        assert parse(data)
+    # in volumes of their own they meet nobody
+    data["storage"]["project"]["volume"] = {"claim": "projects"}
+    data["storage"]["public"]["volume"] = {"server": "nfs.example.org", "export": "/public"}
+    assert parse(data)
+
+
 def test_without_digests_when_nodes_have_the_images() -> None:
     data = changed(CLUSTER, "kubernetes/sessions/pull", "Never")
     data["images"]["gpu"]["reference"] = "localhost/gpu:1"
