@@ -17,6 +17,8 @@ from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.nodes import NodeClass
 from jupyterhub_aiinfn.values.quoting import quote
 
+from .placement import RESERVED
+
 QUANTITY = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?)(?:[eE]([+-]?[0-9]{1,2})|([numkMGTPE]|[KMGTPE]i)?)")
 UNITS = {"n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1)}
 UNITS |= {unit: Fraction(1000**power) for power, unit in enumerate("kMGTPE", 1)}
@@ -76,6 +78,11 @@ def capacity(values: Values, nodes: Sequence[Mapping[str, Any]] | None) -> Capac
             "nothing says what the cluster has; give its nodes with --nodes (from `kubectl get nodes -o yaml`), "
             "or write nodes.*.machines"
         )
+    found.notes += [
+        f"nodes.{key} is of no use to anybody: nobody tolerates its taint {entry.taint}, only {RESERVED}<group> is tolerated"
+        for key, entry in values.nodes.items()
+        if entry.taint is not None and not entry.taint.startswith(RESERVED)
+    ]
     for key, entry in stated.items():
         _add_stated(found.pools[key if entry.taint is not None else None], entry)
     for node in nodes or ():

@@ -392,6 +392,15 @@ def test_nodes_that_are_not_counted_as_one_would_expect_are_said(
     assert note in " ".join(found.notes)
 
 
+def test_a_class_whose_taint_nobody_tolerates_is_said() -> None:
+    data = copy.deepcopy(DATA)
+    data["nodes"]["gpu4"]["taint"] = "dedicated=lhcb-flashsim"
+    (note,) = capacity(values_of(data), None).notes
+    assert note.startswith(
+        "nodes.gpu4 is of no use to anybody: nobody tolerates its taint dedicated=lhcb-flashsim, only"
+    )
+
+
 def test_a_class_that_states_its_machines_is_not_counted_twice() -> None:
     values = farm()
     alone, both = capacity(values, None), capacity(values, [node("a", {"aiinfn/node": "cpu"}), node("b", {})])
