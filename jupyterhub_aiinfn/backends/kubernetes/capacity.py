@@ -79,7 +79,7 @@ def capacity(values: Values, nodes: Sequence[Mapping[str, Any]] | None) -> Capac
             "or write nodes.*.machines"
         )
     found.notes += [
-        f"nodes.{key} is of no use to anybody: nobody tolerates its taint {entry.taint}, only {RESERVED}<group> is tolerated"
+        f"nodes.{key} is of no use to anybody: nobody tolerates its taint {entry.taint}, only {RESERVED}<group>"
         for key, entry in values.nodes.items()
         if entry.taint is not None and not entry.taint.startswith(RESERVED)
     ]
