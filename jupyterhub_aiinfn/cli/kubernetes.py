@@ -1,4 +1,4 @@
-"""``aiinfn kubernetes``: what the administrator of a cluster applies, printed from the values."""
+"""``aiinfn kubernetes``: what the administrator of a cluster applies, printed from the values, and what is not so."""
 
 from __future__ import annotations
 
@@ -14,53 +14,97 @@ from .paths import PATH
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jupyterhub_aiinfn.values import Values
+
 MAX_BYTES = 64 << 20
 """A thousand nodes take some 20 MB; more is not what kubectl wrote."""
 
 
-@click.group()
-def kubernetes() -> None:
-    """Print what a cluster needs."""
+NODES = "give the file that `kubectl get nodes -o yaml` writes"
+OBJECTS = "give the file that `kubectl get … -A -o yaml` writes"
 
-
-@kubernetes.command()
-@click.option("--values", type=PATH, metavar="FILE", required=True, help="The values file of the cluster.")
-@click.option(
+values_option = click.option(
+    "--values", type=PATH, metavar="FILE", required=True, help="The values file of the cluster."
+)
+nodes_option = click.option(
     "--nodes",
     type=PATH,
     metavar="FILE",
     help="The nodes as `kubectl get nodes -o yaml` (or json) lists them; quotas are counted from them. Without it only "
     "what nodes.*.machines of the values state counts.",
 )
+
+
+@click.group()
+def kubernetes() -> None:
+    """Print what a cluster needs, and say what on it is not so."""
+
+
+@kubernetes.command()
+@values_option
+@nodes_option
 def manifests(values: Path, nodes: Path | None) -> None:
     """Print namespaces, rights, network policies and the queues of Kueue as YAML, for `kubectl apply -f -`.
 
     Nothing is sent anywhere. What there is to say about the nodes is said on standard error.
     """
-    from jupyterhub_aiinfn.backends.kubernetes.installation import installation_manifests
     from jupyterhub_aiinfn.values.writing import yaml_text
 
     found = load_values(values)
-    parts, notes = installation_manifests(found, None if nodes is None else read_nodes(nodes))
-    for sentence in notes:
-        click.echo(sentence, err=True)
+    parts = wanted(found, nodes)
     source = click.format_filename(values, shorten=True)
     click.echo(f"# Made by `aiinfn kubernetes manifests` from {source}, values {values_hash(found)}.")
     for part in parts:
         click.echo(f"---\n{yaml_text(part)}", nl=False)
 
 
-def read_nodes(file: Path) -> list[Mapping[str, Any]]:
-    """The nodes of a file that kubectl wrote: a list, one node, or JSON of either."""
+@kubernetes.command()
+@values_option
+@nodes_option
+@click.option(
+    "--found",
+    type=PATH,
+    metavar="FILE",
+    required=True,
+    help="What is on the cluster, as `kubectl get … -A -l app.kubernetes.io/part-of=jupyterhub-aiinfn -o yaml` lists it.",
+)
+def check(values: Path, nodes: Path | None, found: Path) -> None:
+    """Say what on a cluster is not as the values say: exit code 0 when everything is, else 1.
+
+    Whatever was changed, removed or left behind is one line. Nothing is asked of the cluster: you give what it has.
+    """
+    from jupyterhub_aiinfn.backends.kubernetes.drift import drift
+
+    differences = drift(wanted(load_values(values), nodes), read_objects(found, OBJECTS))
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        raise click.exceptions.Exit(1)
+    click.echo("the cluster is as the values say")
+
+
+def wanted(values: Values, nodes: Path | None) -> list[dict[str, Any]]:
+    """The manifests of values; what there is to say about the nodes is said on standard error."""
+    from jupyterhub_aiinfn.backends.kubernetes.installation import installation_manifests
+
+    parts, notes = installation_manifests(values, None if nodes is None else read_objects(nodes, NODES, "Node"))
+    for sentence in notes:
+        click.echo(sentence, err=True)
+    return parts
+
+
+def read_objects(file: Path, remedy: str, kind: str | None = None) -> list[Mapping[str, Any]]:
+    """The objects of a file that kubectl wrote, all of one kind where one is named: a list, one object, JSON of either."""
     from jupyterhub_aiinfn.errors import BackendError
 
     name = click.format_filename(file)
-    remedy = "give the file that `kubectl get nodes -o yaml` writes"
     data = _content(file, name, remedy)
     items = data.get("items") if isinstance(data, dict) else None
-    if isinstance(data, dict) and data.get("kind") == "Node":
+    if items is None and isinstance(data, dict) and "kind" in data and "metadata" in data:
         items = [data]
-    if not isinstance(items, list) or not all(isinstance(one, dict) and one.get("kind") == "Node" for one in items):
+    if not isinstance(items, list) or not all(isinstance(one, dict) and one.get("kind") for one in items):
+        raise BackendError(f"{name} is no list of objects; {remedy}")
+    if kind is not None and any(one["kind"] != kind for one in items):
         raise BackendError(f"{name} is no list of nodes; {remedy}")
     return items
 

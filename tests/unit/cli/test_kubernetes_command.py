@@ -17,7 +17,11 @@ FARM = CONFIG / "kubernetes.yaml"
 
 
 def manifests(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "kubernetes", "manifests", *map(os.fspath, arguments)]
+    return aiinfn("manifests", *arguments)
+
+
+def aiinfn(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jupyterhub_aiinfn.cli", "kubernetes", *map(os.fspath, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert "Traceback" not in done.stdout + done.stderr
     return done
@@ -57,11 +61,14 @@ def test_nodes_as_kubectl_writes_them(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is no list of nodes; give the file that `kubectl get nodes -o yaml` writes"),
-        (b"[1]", "is no list of nodes"),
-        (b"{kind: Pod}", "is no list of nodes"),
+        (b"", "is no list of objects; give the file that `kubectl get nodes -o yaml` writes"),
+        (b"[1]", "is no list of objects"),
+        (b"{kind: Pod}", "is no list of objects"),
+        (b"{kind: Pod, metadata: {}}", "is no list of nodes; give"),
         (b"items: [{kind: Pod}]", "is no list of nodes"),
-        (b"items: [1]", "is no list of nodes"),
+        (b"items: [1]", "is no list of objects"),
+        (b"items: [{kind: }]", "is no list of objects"),
+        (b"items: {a: b}", "is no list of objects"),
         (b"\xff\xfe\x00", "is not YAML"),
         (b"a: [", "is not YAML"),
         (b"a: !!python/object:os.system x", "is not YAML"),
@@ -115,3 +122,39 @@ def test_a_guarantee_that_nothing_can_keep_is_refused(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert 'project "virgo-denoising" is guaranteed 9 of "rtx5000", and 5 can be had' in done.stderr
     assert "lower its guarantee or that of others, or add nodes" in done.stderr
+
+
+# What is on the cluster
+
+
+def listed(tmp_path: Path, change: tuple[str, str] = ("", "")) -> Path:
+    """What kubectl would list after the manifests were applied, with one text of it changed."""
+    _, _, rest = manifests("--values", FARM).stdout.partition("\n")
+    items = [one | {"status": {}} for one in yaml.safe_load_all(rest.replace(*change))]
+    file = tmp_path / "found.yaml"
+    file.write_text(yaml.safe_dump({"kind": "List", "items": items}))
+    return file
+
+
+def test_a_cluster_that_is_as_the_values_say(tmp_path: Path) -> None:
+    done = aiinfn("check", "--values", FARM, "--found", listed(tmp_path))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the cluster is as the values say\n", "")
+
+
+def test_a_cluster_that_somebody_changed(tmp_path: Path) -> None:
+    found = listed(tmp_path, ("reclaimWithinCohort: LowerPriority", "reclaimWithinCohort: Any"))
+    done = aiinfn("check", "--values", FARM, "--found", found)
+    assert done.returncode == 1
+    first = done.stdout.splitlines()[0]
+    assert (
+        first == "ClusterQueue aiinfn-sessions: spec.preemption.reclaimWithinCohort is Any and should be LowerPriority"
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"items: 3", b"\xff", b"items: [{kind: Role, metadata: 7}]"])
+def test_wrong_objects_are_a_sentence_or_a_drift(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "found.yaml"
+    file.write_bytes(content)
+    done = aiinfn("check", "--values", FARM, "--found", file)
+    assert done.returncode == 1
+    assert "give the file that `kubectl get … -A -o yaml` writes" in done.stderr or "is not there; apply" in done.stdout
