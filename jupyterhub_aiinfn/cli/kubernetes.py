@@ -66,7 +66,8 @@ def manifests(values: Path, nodes: Path | None) -> None:
     type=PATH,
     metavar="FILE",
     required=True,
-    help="What is on the cluster, as `kubectl get … -A -l app.kubernetes.io/part-of=jupyterhub-aiinfn -o yaml` lists it.",
+    help="What is on the cluster, as `kubectl get … -A -o yaml` lists it; label: "
+    "app.kubernetes.io/part-of=jupyterhub-aiinfn.",
 )
 def check(values: Path, nodes: Path | None, found: Path) -> None:
     """Say what on a cluster is not as the values say: exit code 0 when everything is, else 1.
@@ -94,7 +95,7 @@ def wanted(values: Values, nodes: Path | None) -> list[dict[str, Any]]:
 
 
 def read_objects(file: Path, remedy: str, kind: str | None = None) -> list[Mapping[str, Any]]:
-    """The objects of a file that kubectl wrote, all of one kind where one is named: a list, one object, JSON of either."""
+    """The objects of a file that kubectl wrote (a list or one, YAML or JSON), all of one kind where one is named."""
     from jupyterhub_aiinfn.errors import BackendError
 
     name = click.format_filename(file)
