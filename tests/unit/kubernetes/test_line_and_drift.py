@@ -67,7 +67,7 @@ def test_the_workload_of_a_pod_is_found_by_its_uid() -> None:
     assert workload_of(both, "u3") is None
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(JUNK, JUNK)
 def test_nothing_that_kueue_says_makes_it_fail(one: Any, other: Any) -> None:
     for found in (one, {"metadata": one, "status": other}, workload(), {"status": {"conditions": [one, other]}}):
@@ -150,7 +150,7 @@ def test_a_removed_rule_and_a_weakened_namespace_are_found() -> None:
     assert "Role aiinfn-sessions/aiinfn-hub: rules is 6 entries and should be 7 entries" in said
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["kind", "metadata", "spec"]), JUNK, max_size=3), max_size=3))
 def test_nothing_that_a_cluster_has_makes_it_fail(found: list[Object]) -> None:
     wanted, _ = applied()

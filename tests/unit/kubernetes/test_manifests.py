@@ -72,7 +72,7 @@ def a_request(values: Values, groups: frozenset[str] = frozenset(), **changes: A
     return PodRequest(spec, numbers(values, spec), groups, {"JUPYTERHUB_API_TOKEN": TOKEN}, spec.project)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(requests())
 def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> None:
     values, request = drawn
@@ -104,7 +104,7 @@ def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> 
     assert json.loads(json.dumps(manifest)) == manifest
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(requests())
 def test_no_manifest_but_the_secret_holds_a_secret(drawn: tuple[Values, PodRequest]) -> None:
     values, request = drawn
@@ -153,7 +153,7 @@ def test_a_secret_that_is_put_into_a_public_variable_is_never_sent() -> None:
 # Names
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(NAMES, NAMES)
 def test_two_people_never_share_a_name(one: str, other: str) -> None:
     for name in (one, other):

@@ -72,7 +72,7 @@ def disrupted(reason: str, kind: str = "DisruptionTarget", **more: Any) -> Objec
     return {**running(), "status": {**running()["status"], "conditions": [target], **more}}
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(requests())
 def test_a_workload_is_read_back_as_it_was_asked_for(drawn: tuple[Values, PodRequest]) -> None:
     values, request = drawn
@@ -396,7 +396,7 @@ PLACES = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.sampled_from([SESSION, BATCH]), st.sampled_from(PLACES), JUNK, st.booleans())
 def test_no_object_makes_reading_fail(manifest: Object, path: tuple[str, ...], junk: Any, inside: bool) -> None:
     found: Any = made(manifest, conditions=[], containerStatuses=[], phase="Failed")
