@@ -47,6 +47,8 @@ class EndReason(StrEnum):
     """An administrator ended it, with notice."""
     out_of_memory = "out-of-memory"
     """It went over its memory limit."""
+    evicted = "evicted"
+    """A cluster took its place away: its node had to be emptied, or, for batch, somebody entitled came first."""
     platform_stopped = "platform-stopped"
     """The platform was stopped, or its supervisor died."""
     lost = "lost"

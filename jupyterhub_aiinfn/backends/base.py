@@ -50,6 +50,10 @@ class WorkloadSpec:
     """Between the polite and the hard end."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that may be seen by anybody."""
+    guaranteed_cores: float | None = None
+    """Cores that a cluster keeps for it; None: all that it may use. One machine keeps nothing."""
+    guaranteed_memory_gib: float | None = None
+    """Memory that a cluster keeps for it, GiB; None: all that it may use."""
     values_hash: str | None = None
     key: str | None = None
     """At most one live workload has this key: a second start with it returns the first one."""

@@ -25,6 +25,10 @@ COMMANDS = {
     "restore": ("jupyterhub_aiinfn.cli.backup:restore", "Make a state folder from a backup."),
     "image": ("jupyterhub_aiinfn.cli.image:image", "Build, verify and remove environments."),
     "env": ("jupyterhub_aiinfn.cli.env:env", "Make and change environments of your own, inside a session."),
+    "kubernetes": (
+        "jupyterhub_aiinfn.cli.kubernetes:kubernetes",
+        "Print what a cluster needs, and say what on it is not so.",
+    ),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check, show, import and apply the values file."),
 }
 """Name: where the command is, and what it does in one line."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from jupyterhub_aiinfn.values import load_values, values_hash
+from jupyterhub_aiinfn.values.one_machine import ignored_on_one_machine
 from jupyterhub_aiinfn.values.writing import values_schema, values_to_yaml
 
 from .paths import PATH
@@ -27,6 +28,8 @@ def check(file: Path) -> None:
     counts = {"profiles": len(found.profiles), "images": len(found.images), "projects": len(found.projects)}
     said = ", ".join(f"{count} {name}" for name, count in counts.items())
     click.echo(f"{click.format_filename(file)} is valid: {said}; hash {values_hash(found)}")
+    for sentence in ignored_on_one_machine(found):
+        click.echo(sentence)
 
 
 @values.command()

@@ -147,6 +147,7 @@ def reason_in_words(workload: Workload) -> str:
         EndReason.idle: "nothing ran in it for as long as its profile allows",
         EndReason.administrator: "an administrator ended it",
         EndReason.out_of_memory: "it needed more memory than its size allows; choose a larger size",
+        EndReason.evicted: "its place was needed, or its node had to be emptied",
         EndReason.platform_stopped: "the platform was stopped",
         EndReason.lost: "this machine or the process that watched it was stopped without notice",
         EndReason.not_started: "it could not be started",

@@ -116,4 +116,10 @@ def _stored(state: StateFolder, agreement: Agreement | None) -> KnownValues | No
 def _of_file(file: Path) -> KnownValues:
     if not file.is_file():
         raise StateError(f"there is no values file {file}; name one that is there")
-    return KnownValues(load_values(file), file)
+    values = load_values(file)
+    if values.kubernetes is not None:
+        raise StateError(
+            f"{file} is for a cluster: it has the section kubernetes, and this is one machine; "
+            "name another file, such as config/local.yaml"
+        )
+    return KnownValues(values, file)

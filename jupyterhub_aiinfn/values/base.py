@@ -117,6 +117,8 @@ TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"
 HOME = r"^[a-z0-9_-]*\{name\}[a-z0-9_-]*$"
 TAINT = r"^[A-Za-z0-9]([A-Za-z0-9_./-]{0,251}[A-Za-z0-9])?=[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$"
 GROUP_FOLDER = r"^[a-z0-9_-]*\{group\}[a-z0-9_-]*$"
+EXPORT, HOST = r"^/[A-Za-z0-9._/-]{0,255}$", r"^[A-Za-z0-9]([A-Za-z0-9.:-]{0,251}[A-Za-z0-9])?$"
+REPOSITORY, NETWORK = r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", r"^[0-9a-fA-F.:]{2,45}/[0-9]{1,3}$"
 LAUNCH_HOST = r"^(https?://)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[1-9][0-9]{0,4})?$"
 SITE_URL = r"^https?://[a-z0-9]([a-z0-9.-]*[a-z])?(:[1-9][0-9]{0,4})?$"
 PATTERN_RULES = {
@@ -131,6 +133,10 @@ PATTERN_RULES = {
     FRACTION: "must be a fraction such as 1/7",
     TAINT: "must be a taint such as reserved=lhcb-flashsim: letters, digits and _ . -, on both sides of one =",
     HOME: "must hold {name} once, and beside it lower-case letters, digits, _ and - only",
+    REPOSITORY: "must be the name of a CVMFS repository such as lhcb.cern.ch",
+    NETWORK: "must be a network such as 10.1.2.0/24",
+    EXPORT: "must be a path on the server: letters, digits and . _ - /, starting with /",
+    HOST: "must be the name or address of a host: letters, digits and . : -",
     GROUP_FOLDER: "must hold {group} once, and beside it lower-case letters, digits, _ and - only",
 }
 """What the patterns of this module ask for, in words."""
@@ -139,6 +145,8 @@ Identifier = Annotated[str, StringConstraints(pattern=IDENTIFIER)]
 """Lower-case letters, digits and hyphens, at most 63: valid as a Kubernetes label."""
 GroupName = Annotated[str, StringConstraints(pattern=GROUP)]
 UserName = Annotated[str, StringConstraints(pattern=USER)]
+ObjectName = Identifier
+"""Name of an object of a cluster: what is an identifier is a name for every kind of them."""
 Text = Annotated[str, StringConstraints(max_length=2000, pattern=TEXT)]
 Line = Annotated[str, StringConstraints(max_length=120, pattern=LINE)]
 Cores = Annotated[float, Field(gt=0, le=4096, allow_inf_nan=False)]

@@ -10,6 +10,7 @@ from .accelerators import Accelerator
 from .base import Identifier, Section
 from .identity import Identity
 from .images import Image
+from .kubernetes import Kubernetes
 from .limits import Limits
 from .nodes import NodeClass
 from .prices import Accounting
@@ -51,3 +52,5 @@ class Values(Section):
     """What cores and memory cost."""
     limits: Limits = Limits()
     """Caps and time limits."""
+    kubernetes: Kubernetes | None = None
+    """The cluster; absent: one machine."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from .base import TAINT, Line, Section
+from .base import TAINT, Cores, Count, Identifier, Line, MemoryGiB, PositiveCount, Section
 
 
 class Keep(Section):
@@ -16,6 +16,19 @@ class Keep(Section):
     """Cores."""
     memory_gib: Annotated[float, Field(ge=0, le=65536, allow_inf_nan=False)] = 0
     """Memory, GiB."""
+
+
+class Machines(Section):
+    """How many machines a class has, and what each has, of which ``keep`` is kept: stated, because they come and go."""
+
+    count: PositiveCount
+    """Machines of the class."""
+    cores: Cores
+    """Cores of each."""
+    memory_gib: MemoryGiB
+    """Memory of each, GiB."""
+    accelerators: dict[Identifier, Count] = Field(default_factory=dict)
+    """Devices of each, by key of ``accelerators``."""
 
 
 class NodeClass(Section):
@@ -29,3 +42,5 @@ class NodeClass(Section):
     """Who paid for the machines."""
     keep: Keep = Keep()
     """What each machine of the class keeps back."""
+    machines: Machines | None = None
+    """What counts for quotas in place of the nodes that are there; absent: the nodes that are there."""

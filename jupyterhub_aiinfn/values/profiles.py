@@ -17,6 +17,10 @@ class Size(Section):
     """Cores that the session may use."""
     memory_gib: MemoryGiB
     """Memory that the session may use, GiB; above it a process is ended."""
+    guaranteed_cores: Cores | None = None
+    """Cores that are kept for the session on a cluster; absent: all that it may use."""
+    guaranteed_memory_gib: MemoryGiB | None = None
+    """Memory that is kept for the session on a cluster, GiB; absent: all that it may use."""
 
 
 class Idle(Section):
@@ -66,3 +70,5 @@ class Profile(Section):
     """How a person may lengthen the longest life of a running session; without it not at all."""
     keep: Annotated[Duration, lasting(timedelta(minutes=1))] | None = None
     """How far ahead a person may ask that a session is not stopped for being idle; without it not at all."""
+    wait: Annotated[Duration, lasting(timedelta(seconds=10), timedelta(hours=1))] | None = None
+    """How long a session may wait for its device on a cluster with Kueue, an hour at most; without it not at all."""

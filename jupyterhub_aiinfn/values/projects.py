@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .base import Count, Date, GroupName, Identifier, Line, Section, Text
+from .base import Count, Date, GroupName, Identifier, Line, PositiveCount, Section, Text
 from .storage import StorageGiB
 
 
@@ -38,6 +38,8 @@ class Project(Section):
     """Last day."""
     accelerators: tuple[Identifier, ...] | None = None
     """Keys of ``accelerators`` that members may hold; absent: all."""
+    guaranteed: dict[Identifier, PositiveCount] = Field(default_factory=dict)
+    """Devices that a cluster with Kueue keeps for the project; while it does not use them, batch does."""
     at_most: dict[Identifier, Count] = Field(default_factory=dict)
     """Devices that the whole project may hold at a time."""
     per_user: PerUser = PerUser()

@@ -8,28 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 from itertools import chain, combinations, pairwise
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from jupyterhub_aiinfn.errors import Problem
 
+from .cluster_references import cluster_findings
 from .explain import nearest
+from .findings import Data, Finding, as_map, entries_of, texts_of
 from .quoting import quote
 from .reading import Document, Path, dotted
 from .site import Site
 
-Data = dict[str, Any]
 MAX_ALIKE = 200
 """Accelerators of one resource: each is compared with each, which in a hostile file would take minutes."""
-
-
-class Finding(NamedTuple):
-    """A problem whose path is not written out yet."""
-
-    path: Path
-    rule: str
-    value: str = ""
-    hint: str = ""
 
 
 def reference_problems(document: Document) -> Iterator[Problem]:
@@ -40,27 +32,14 @@ def reference_problems(document: Document) -> Iterator[Problem]:
 
 
 def _findings(data: Data) -> Iterator[Finding]:
-    yield from _site(_map(data, "site"))
-    yield from _accelerators(_entries(data, "accelerators"))
-    yield from _images(_entries(data, "images"))
+    yield from _site(as_map(data, "site"))
+    yield from _accelerators(entries_of(data, "accelerators"))
+    yield from _images(entries_of(data, "images"))
     yield from _projects(data)
     yield from _profiles(data)
     for key in ("cpu_core_hour", "memory_gib_hour"):
-        yield from _prices(("accounting", key), _map(data, "accounting").get(key))
-
-
-def _map(data: Data, key: str) -> Data:
-    found = data.get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def _entries(data: Data, key: str) -> dict[str, Data]:
-    return {name: entry for name, entry in _map(data, key).items() if isinstance(entry, dict)}
-
-
-def _texts(data: Data, key: str) -> list[tuple[int, str]]:
-    found = data.get(key)
-    return [(i, one) for i, one in enumerate(found) if isinstance(one, str)] if isinstance(found, list) else []
+        yield from _prices(("accounting", key), as_map(data, "accounting").get(key))
+    yield from cluster_findings(data)
 
 
 def _site(site: Data) -> Iterator[Finding]:
@@ -127,7 +106,7 @@ def _overlaps(entries: dict[str, Data]) -> Iterator[Finding]:
 
 
 def _overlap(one: Data, other: Data) -> bool:
-    first, second = _map(one, "node_selector"), _map(other, "node_selector")
+    first, second = as_map(one, "node_selector"), as_map(other, "node_selector")
     return not any(_differ(first[label], second[label]) for label in first.keys() & second.keys())
 
 
@@ -143,13 +122,13 @@ def _images(entries: dict[str, Data]) -> Iterator[Finding]:
 
 
 def _projects(data: Data) -> Iterator[Finding]:
-    projects = _entries(data, "projects")
+    projects = entries_of(data, "projects")
     personal = [key for key, entry in projects.items() if entry.get("personal") is True]
     for key in personal[1:]:
         rule = f"only one project may be personal, and {quote(personal[0])} is"
         yield Finding(("projects", key, "personal"), rule, "true")
-    units = [unit for _, unit in _texts(_map(data, "site"), "units")]
-    catalogue = _map(data, "accelerators")
+    units = [unit for _, unit in texts_of(as_map(data, "site"), "units")]
+    catalogue = as_map(data, "accelerators")
     for key, entry in projects.items():
         yield from _project(key, entry, units)
         yield from _project_devices(key, entry, catalogue)
@@ -183,10 +162,10 @@ def _date(value: Any) -> date | None:
 
 
 def _project_devices(key: str, entry: Data, catalogue: Data) -> Iterator[Finding]:
-    allowed = [name for _, name in _texts(entry, "accelerators")]
+    allowed = [name for _, name in texts_of(entry, "accelerators")]
     yield from _known(("projects", key), entry, catalogue)
-    of_user = _map(_map(entry, "per_user"), "accelerators")
-    caps: list[tuple[Path, Data]] = [(("at_most",), _map(entry, "at_most")), (("per_user", "accelerators"), of_user)]
+    of_user = as_map(as_map(entry, "per_user"), "accelerators")
+    caps: list[tuple[Path, Data]] = [(("at_most",), as_map(entry, "at_most")), (("per_user", "accelerators"), of_user)]
     for where, names in caps:
         for name in names:
             path = ("projects", key, *where, name)
@@ -199,7 +178,7 @@ def _project_devices(key: str, entry: Data, catalogue: Data) -> Iterator[Finding
 
 def _known(path: Path, entry: Data, catalogue: Data) -> Iterator[Finding]:
     seen: set[str] = set()
-    for index, name in _texts(entry, "accelerators"):
+    for index, name in texts_of(entry, "accelerators"):
         where = (*path, "accelerators", index)
         if name not in catalogue:
             yield Finding(where, "is not an accelerator", quote(name), nearest(name, catalogue))
@@ -209,8 +188,8 @@ def _known(path: Path, entry: Data, catalogue: Data) -> Iterator[Finding]:
 
 
 def _profiles(data: Data) -> Iterator[Finding]:
-    images, catalogue = _map(data, "images"), _map(data, "accelerators")
-    for key, entry in _entries(data, "profiles").items():
+    images, catalogue = as_map(data, "images"), as_map(data, "accelerators")
+    for key, entry in entries_of(data, "profiles").items():
         image = entry.get("image")
         if isinstance(image, str) and image not in images:
             yield Finding(("profiles", key, "image"), "is not an image", quote(image), nearest(image, images))

@@ -152,6 +152,7 @@ export interface components {
       | 'idle'
       | 'administrator'
       | 'out-of-memory'
+      | 'evicted'
       | 'platform-stopped'
       | 'lost'
       | 'not-started';

@@ -126,7 +126,7 @@ def test_no_page_loads_anything_from_another_host(html: Path) -> None:
         assert not re.search(r"(?:url\(|@import)\s*['\"]?(?:https?:)?//", sheet.read_text()), sheet.name
 
 
-@pytest.mark.parametrize("name", ["processes", "layers"])
+@pytest.mark.parametrize("name", ["processes", "layers", "queues"])
 def test_figures_have_a_title_and_a_description(docs: Path, name: str) -> None:
     figure = ElementTree.parse(docs / f"explanation/figures/{name}.svg").getroot()
     labels = figure.get("aria-labelledby", "").split()

@@ -34,6 +34,7 @@ LAB = "jupyter_server,jupyterlab,ipykernel"
         ("jupyterhub_aiinfn", f"{HUB},{SERVICE},{LAB},pydantic,click,yaml"),
         ("jupyterhub_aiinfn.cli.main", f"{HUB},{SERVICE},{LAB},httpx,psutil,tornado"),
         ("jupyterhub_aiinfn.values", f"{HUB},{SERVICE},{LAB},httpx,psutil,tornado"),
+        ("jupyterhub_aiinfn.backends.kubernetes.installation", f"{HUB},{SERVICE},{LAB},httpx,psutil,tornado"),
         ("jupyterhub_aiinfn.backends.local.backend", f"{HUB},{SERVICE},{LAB}"),
         ("jupyterhub_aiinfn.hub", f"{SERVICE},{LAB}"),
         ("jupyterhub_aiinfn.service", "jupyterhub,jupyter_server,jupyterlab,ipykernel"),
@@ -46,7 +47,8 @@ def test_it_loads_alone(module, absent):
 
 
 STARTS_WITH = {
-    "": "jupyterhub_aiinfn.cli.main,jupyterhub_aiinfn.cli.values",
+    "": "jupyterhub_aiinfn.cli.main,jupyterhub_aiinfn.cli.values,jupyterhub_aiinfn.cli.kubernetes,"
+    "jupyterhub_aiinfn.backends.kubernetes.installation",
     "service": "jupyterhub_aiinfn.service.__main__,jupyterhub_aiinfn.service.app,jupyterhub_aiinfn.service.server",
     "hub": "jupyterhub_aiinfn.hub.configuration",
     "lab": "jupyterhub_aiinfn.singleuser.handlers,jupyterhub_aiinfn.client",

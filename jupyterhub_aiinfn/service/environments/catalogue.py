@@ -13,7 +13,7 @@ from jupyterhub_aiinfn.service.availability.watch import Watch
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.current import CurrentValues
 
-INTERRUPTED = frozenset({EndReason.stopped, EndReason.platform_stopped, EndReason.lost})
+INTERRUPTED = frozenset({EndReason.stopped, EndReason.evicted, EndReason.platform_stopped, EndReason.lost})
 """Ends of a build that say nothing against trying once more."""
 
 

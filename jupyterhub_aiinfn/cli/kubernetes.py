@@ -1,0 +1,131 @@
+"""``aiinfn kubernetes``: what the administrator of a cluster applies, printed from the values, and what is not so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jupyterhub_aiinfn.values import load_values, values_hash
+
+from .paths import PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jupyterhub_aiinfn.values import Values
+
+MAX_BYTES = 64 << 20
+"""A thousand nodes take some 20 MB; more is not what kubectl wrote."""
+
+
+NODES = "give the file that `kubectl get nodes -o yaml` writes"
+OBJECTS = "give the file that `kubectl get … -A -o yaml` writes"
+
+values_option = click.option(
+    "--values", type=PATH, metavar="FILE", required=True, help="The values file of the cluster."
+)
+nodes_option = click.option(
+    "--nodes",
+    type=PATH,
+    metavar="FILE",
+    help="The nodes as `kubectl get nodes -o yaml` (or json) lists them; quotas are counted from them. Without it only "
+    "what nodes.*.machines of the values state counts.",
+)
+
+
+@click.group()
+def kubernetes() -> None:
+    """Print what a cluster needs, and say what on it is not so."""
+
+
+@kubernetes.command()
+@values_option
+@nodes_option
+def manifests(values: Path, nodes: Path | None) -> None:
+    """Print namespaces, rights, network policies and the queues of Kueue as YAML, for `kubectl apply -f -`.
+
+    Nothing is sent anywhere. What there is to say about the nodes is said on standard error.
+    """
+    from jupyterhub_aiinfn.values.writing import yaml_text
+
+    found = load_values(values)
+    parts = wanted(found, nodes)
+    source = click.format_filename(values, shorten=True)
+    click.echo(f"# Made by `aiinfn kubernetes manifests` from {source}, values {values_hash(found)}.")
+    for part in parts:
+        click.echo(f"---\n{yaml_text(part)}", nl=False)
+
+
+@kubernetes.command()
+@values_option
+@nodes_option
+@click.option(
+    "--found",
+    type=PATH,
+    metavar="FILE",
+    required=True,
+    help="What is on the cluster, as `kubectl get … -A -o yaml` lists it; label: "
+    "app.kubernetes.io/part-of=jupyterhub-aiinfn.",
+)
+def check(values: Path, nodes: Path | None, found: Path) -> None:
+    """Say what on a cluster is not as the values say: exit code 0 when everything is, else 1.
+
+    Whatever was changed, removed or left behind is one line. Nothing is asked of the cluster: you give what it has.
+    """
+    from jupyterhub_aiinfn.backends.kubernetes.drift import drift
+
+    differences = drift(wanted(load_values(values), nodes), read_objects(found, OBJECTS))
+    for difference in differences:
+        click.echo(difference)
+    if differences:
+        raise click.exceptions.Exit(1)
+    click.echo("the cluster is as the values say")
+
+
+def wanted(values: Values, nodes: Path | None) -> list[dict[str, Any]]:
+    """The manifests of values; what there is to say about the nodes is said on standard error."""
+    from jupyterhub_aiinfn.backends.kubernetes.installation import installation_manifests
+
+    parts, notes = installation_manifests(values, None if nodes is None else read_objects(nodes, NODES, "Node"))
+    for sentence in notes:
+        click.echo(sentence, err=True)
+    return parts
+
+
+def read_objects(file: Path, remedy: str, kind: str | None = None) -> list[Mapping[str, Any]]:
+    """The objects of a file that kubectl wrote (a list or one, YAML or JSON), all of one kind where one is named."""
+    from jupyterhub_aiinfn.errors import BackendError
+
+    name = click.format_filename(file)
+    data = _content(file, name, remedy)
+    items = data.get("items") if isinstance(data, dict) else None
+    if items is None and isinstance(data, dict) and "kind" in data and "metadata" in data:
+        items = [data]
+    if not isinstance(items, list) or not all(isinstance(one, dict) and one.get("kind") for one in items):
+        raise BackendError(f"{name} is no list of objects; {remedy}")
+    if kind is not None and any(one["kind"] != kind for one in items):
+        raise BackendError(f"{name} is no list of nodes; {remedy}")
+    return items
+
+
+def _content(file: Path, name: str, remedy: str) -> Any:
+    import yaml
+
+    from jupyterhub_aiinfn.errors import BackendError
+
+    try:
+        if not file.is_file():
+            raise BackendError(f"{name} is no file; {remedy}")
+        with file.open("rb") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        said = getattr(error, "strerror", None) or "it cannot be named so"
+        raise BackendError(f"{name} cannot be read: {said.lower()}; {remedy}") from None
+    if len(content) > MAX_BYTES:
+        raise BackendError(f"{name} is larger than {MAX_BYTES >> 20} MiB; {remedy}")
+    try:
+        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError):
+        raise BackendError(f"{name} is not YAML; {remedy}") from None
