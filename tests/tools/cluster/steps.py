@@ -1,0 +1,50 @@
+"""What is going on, said while it goes on: one line a step, with what it did and how long that took."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+BREATH = 30.0
+"""Seconds between two words of a step that takes long."""
+
+
+class Action(Protocol):
+    """A step's action: told where to report how far it is, it returns what it did."""
+
+    def __call__(self, say: Callable[[str], None], /) -> str: ...
+
+
+@dataclass
+class Steps:
+    """Counts steps and prints them; ``quiet`` prints nothing (tests of the harness read no screen)."""
+
+    count: int
+    quiet: bool = False
+    taken: int = 0
+
+    def take(self, name: str, action: Action) -> None:
+        """Take one step. When it raises, the line says so and the error goes on."""
+        self.taken += 1
+        self._print(f"[{self.taken}/{self.count}] {name} …")
+        begun = said = time.monotonic()
+
+        def say(progress: str) -> None:
+            nonlocal said
+            if time.monotonic() - said >= BREATH:
+                said = time.monotonic()
+                self._print(f" {progress} …")
+
+        try:
+            done = action(say)
+        except BaseException:
+            self._print(" failed\n")
+            raise
+        self._print(f" {done} ({time.monotonic() - begun:.1f} s)\n")
+
+    def _print(self, text: str) -> None:
+        if not self.quiet:
+            print(text, end="", file=sys.stdout, flush=True)
