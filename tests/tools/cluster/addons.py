@@ -21,11 +21,11 @@ VISIBILITY = "v1beta2.visibility.kueue.x-k8s.io"
 
 def dns(state: State, client: Client, programs: Mapping[str, Path]) -> str:
     """Install CoreDNS, unless this very one was."""
-    manifests = Template((HERE / "coredns.yaml").read_text())
-    filled = manifests.substitute(image=COREDNS, address=state.addresses.dns)
-    key = hashlib.sha256(f"{programs['coredns']}\0{filled}".encode()).hexdigest()
+    text, address = (HERE / "coredns.yaml").read_text(), state.addresses.dns
+    key = hashlib.sha256(f"{programs['coredns']}\0{address}\0{text}".encode()).hexdigest()[:32]
     if state.done.get("dns") == key:
         return "there"
+    filled = Template(text).substitute(image=COREDNS, address=address, key=key)
     client("apply", "--filename", "-", text=filled)
     _mark(state, "dns", key)
     return "installed"

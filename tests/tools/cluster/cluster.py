@@ -76,7 +76,7 @@ class Cluster:
         """Start a part again that was stopped; nothing when it runs."""
         self._start(self.state, name)
 
-    def stop(self, name: str, patience: float = 20.0) -> None:
+    def stop(self, name: str, patience: float = 5.0) -> None:
         """End one part as an administrator would; killed when it does not go within ``patience`` seconds."""
         state = self.state
         process = state.processes.get(name)
@@ -94,7 +94,7 @@ class Cluster:
     @property
     def client(self) -> Client:
         """kubectl as the cluster's administrator."""
-        return Client(str(self.programs["kubectl"]), str(self.place.kubeconfig))
+        return Client(str(build.built(build.KUBERNETES) / "bin" / "kubectl"), str(self.place.kubeconfig))
 
     @property
     def state(self) -> State:

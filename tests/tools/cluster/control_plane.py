@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from .place import State
+from .place import State, write
 
 AUDIT = {
     "apiVersion": "audit.k8s.io/v1",
@@ -19,7 +19,7 @@ AUDIT = {
 
 def write_settings(state: State) -> None:
     """Write the files that the control plane reads."""
-    (state.place.settings / "audit.json").write_text(json.dumps(AUDIT))
+    write(state.place.settings / "audit.json", json.dumps(AUDIT))
 
 
 def servers(state: State, programs: Mapping[str, Path]) -> dict[str, list[str]]:
@@ -72,6 +72,7 @@ def _api_server(state: State) -> dict[str, object]:
         "kubelet-certificate-authority": keys / "ca.crt",
         "kubelet-client-certificate": keys / "apiserver-kubelet-client.crt",
         "kubelet-client-key": keys / "apiserver-kubelet-client.key",
+        "kubelet-preferred-address-types": "InternalIP",  # nobody resolves the node's name
         "service-account-issuer": "https://kubernetes.default.svc.cluster.local",
         "service-account-key-file": keys / "service-accounts.pub",
         "service-account-signing-key-file": keys / "service-accounts.key",

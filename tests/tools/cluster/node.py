@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .control_plane import options
 from .images import PAUSE
-from .place import NODE, State
+from .place import NODE, State, write
 
 CNI_PLUGINS = "/usr/lib/cni"
 """Where Debian's package containernetworking-plugins puts them."""
@@ -20,11 +20,11 @@ def write_settings(state: State) -> None:
     """Write the files that the node's programs read."""
     settings = state.place.settings
     (settings / "cni").mkdir(exist_ok=True)
-    (settings / "cni" / "10-pods.conflist").write_text(json.dumps(_pod_network(state), indent=1))
-    (settings / "containerd.toml").write_text(_containerd(state))
-    (settings / "kubelet.json").write_text(json.dumps(_kubelet(state), indent=1))
-    (settings / "kube-proxy.json").write_text(json.dumps(_kube_proxy(state), indent=1))
-    (settings / "resolv.conf").write_text("")  # nobody beyond the cluster answers
+    write(settings / "cni" / "10-pods.conflist", json.dumps(_pod_network(state), indent=1))
+    write(settings / "containerd.toml", _containerd(state))
+    write(settings / "kubelet.json", json.dumps(_kubelet(state), indent=1))
+    write(settings / "kube-proxy.json", json.dumps(_kube_proxy(state), indent=1))
+    write(settings / "resolv.conf", "")  # nobody beyond the cluster answers
 
 
 def commands(state: State, programs: Mapping[str, Path]) -> dict[str, list[str]]:

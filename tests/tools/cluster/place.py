@@ -97,6 +97,12 @@ class Place:
         return self.folder / "state.json"
 
 
+def write(path: Path, content: str) -> None:
+    """Write a settings file, unless it says so already: some programs end when theirs is touched."""
+    if not path.exists() or path.read_text() != content:
+        path.write_text(content)
+
+
 @dataclass
 class State:
     """What was started, kept in a file: addresses, the first process, the others by name, and which steps are done."""
