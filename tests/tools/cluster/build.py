@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from .errors import ClusterError, last_lines
@@ -46,8 +46,20 @@ class Tool:
     version_of: str = ""
     """The module whose version is written into the program with ``version_flags``."""
     version_flags: tuple[str, ...] = ()
-    copies: dict[str, str] = field(default_factory=dict)
+    copies: tuple[tuple[str, str], ...] = ()
     """Folders of the module ``version_of`` that are kept beside the program: where from, where to."""
+    modules: Path = TOOLS
+    """The folder with a Go module for each tool."""
+
+    @property
+    def source(self) -> Path:
+        """The tool's Go module."""
+        return self.modules / self.name
+
+    @property
+    def where(self) -> str:
+        """The tool's Go module in words."""
+        return f"{self.modules.name}/{self.name}"
 
 
 def _kubernetes_versions() -> tuple[str, ...]:
@@ -64,7 +76,7 @@ KUEUE = Tool(
     "sigs.k8s.io/kueue/cmd/kueue",
     version_of="sigs.k8s.io/kueue",
     version_flags=("sigs.k8s.io/kueue/pkg/version.GitVersion=v{major}.{minor}.{patch}",),
-    copies={"charts/kueue": "chart"},
+    copies=(("charts/kueue", "chart"),),
 )
 ALL = (
     KUBERNETES,
@@ -83,8 +95,8 @@ ALL = (
 
 def folder_of(tool: Tool, cache: Path = CACHE) -> Path:
     """Where a tool is, or will be once it is built."""
-    digest = hashlib.sha256(repr(tool).encode())
-    for source in sorted(path for path in (TOOLS / tool.name).iterdir() if path.is_file()):
+    digest = hashlib.sha256(repr((tool.package, tool.names, tool.version_flags, tool.copies)).encode())
+    for source in sorted(path for path in tool.source.iterdir() if path.is_file()):
         content = source.read_bytes()
         digest.update(f"\0{source.name}\0{len(content)}\0".encode() + content)
     return cache / f"cluster-{tool.name}-{digest.hexdigest()[:16]}"
@@ -117,7 +129,7 @@ def _build(tool: Tool, folder: Path, say: Callable[[str], None]) -> None:
         module = _go(tool, "list", "-m", "-f", "{{.Version}}\t{{.Dir}}", tool.version_of, prepare=True)
         version, source = module.strip().split("\t")
         flags += "".join(f" -X {flag}" for flag in _filled(tool.version_flags, version))
-        for origin, copy in tool.copies.items():
+        for origin, copy in tool.copies:
             shutil.copytree(Path(source) / origin, folder / copy, copy_function=shutil.copyfile)
     _compile([find_go(), "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(program), tool.package], tool, say)
     for name in tool.names:
@@ -137,7 +149,7 @@ def _compile(command: list[str], tool: Tool, say: Callable[[str], None]) -> None
     lines: list[str] = []
     with subprocess.Popen(
         command,
-        cwd=TOOLS / tool.name,
+        cwd=tool.source,
         env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -150,7 +162,7 @@ def _compile(command: list[str], tool: Tool, say: Callable[[str], None]) -> None
             lines.append(line)
             say(f"{len(lines)} packages")
     if compiler.returncode:
-        raise ClusterError(f"`{' '.join(command)}` failed in tests/tools/{tool.name}:\n{last_lines(''.join(lines))}")
+        raise ClusterError(f"`{' '.join(command)}` failed in {tool.where}:\n{last_lines(''.join(lines))}")
 
 
 def _go(tool: Tool, *arguments: str, prepare: bool = False) -> str:
@@ -159,10 +171,10 @@ def _go(tool: Tool, *arguments: str, prepare: bool = False) -> str:
         _go(tool, "mod", "download", tool.version_of)
     command = [find_go(), *arguments]
     done = subprocess.run(
-        command, cwd=TOOLS / tool.name, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
+        command, cwd=tool.source, env=_environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     if done.returncode:
-        raise ClusterError(f"`{' '.join(command)}` failed in tests/tools/{tool.name}:\n{last_lines(done.stderr)}")
+        raise ClusterError(f"`{' '.join(command)}` failed in {tool.where}:\n{last_lines(done.stderr)}")
     return done.stdout
 
 
@@ -171,12 +183,12 @@ def _environment() -> dict[str, str]:
     return os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false", "GOTOOLCHAIN": "local"}
 
 
-def find_go() -> str:
+def find_go(*instead: str) -> str:
     """The machine's ``go`` when it is new enough, else the one that `make setup` installs into ``.venv``.
 
-    Raises ClusterError when there is neither.
+    ``instead``: these are looked at and no others. Raises ClusterError when none is new enough.
     """
-    for candidate in (shutil.which("go"), str(Path(sys.executable).parent / "go")):
+    for candidate in instead or (shutil.which("go"), str(Path(sys.executable).parent / "go")):
         if candidate and _version_of_go(candidate) >= OLDEST_GO:
             return candidate
     wanted = ".".join(map(str, OLDEST_GO))

@@ -26,7 +26,7 @@ def make(state: State) -> None:
     if state.up():
         return
     log = state.place.logs / "first.log"
-    new = ["unshare", *KINDS, "--fork", "--propagation", "slave", "--mount-proc", "--"]
+    new = ["unshare", *KINDS, "--fork", "--propagation", "slave", "--mount-proc", "--wd=/", "--"]
     state.first = _started([*new, sys.executable, "-I", str(FIRST), str(state.place.folder)], log)
     state.processes, state.done = {}, {}
     state.save()
@@ -41,7 +41,7 @@ def make(state: State) -> None:
 def inside(state: State, command: Sequence[str]) -> list[str]:
     """A command that runs another one in the cluster's namespaces."""
     assert state.first is not None
-    return ["nsenter", "--target", str(state.first.pid), *KINDS, "--", *command]
+    return ["nsenter", "--target", str(state.first.pid), *KINDS, "--wd=/", "--", *command]
 
 
 def run_inside(state: State, *command: str) -> str:
@@ -116,19 +116,24 @@ def _remove_empty(cgroup: Path) -> None:
 
 def _started(command: Sequence[str], log: Path) -> ProcessIdentity:
     """Start ``unshare`` or ``nsenter``, which goes on when we end; the process it forks lives in the namespaces."""
-    with log.open("ab") as output:
-        parent = subprocess.Popen(
-            command,
-            cwd="/",
-            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "LANG": "C.UTF-8"},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    try:
+        parent = os.posix_spawnp(
+            command[0],
+            list(command),
+            {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "LANG": "C.UTF-8"},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, here, there) for here, there in ((nothing, 0), (output, 1), (output, 2))
+            ],
+            setsid=True,
         )
+    finally:
+        os.close(output)
+        os.close(nothing)
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and parent.poll() is None:
-        found = children(parent.pid)
+    while time.monotonic() < deadline and ProcessIdentity.of(parent) is not None:
+        found = children(parent)
         if found:
             return found[0]
         time.sleep(0.01)

@@ -122,7 +122,7 @@ class State:
             number, first = data["number"], ProcessIdentity.from_json(data["first"])
             read = {name: ProcessIdentity.from_json(each) for name, each in data["processes"].items()}
             done = {str(step): str(what) for step, what in data["done"].items()}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return cls(place)
         return cls(place, number, first, {name: each for name, each in read.items() if each is not None}, done)
 
