@@ -50,7 +50,7 @@ def test_up_once_more_finds_everything_there_and_starts_nothing(own: Cluster) ->
     assert time.monotonic() - begun < 30
 
 
-def test_a_given_cluster_is_used_and_nothing_is_started(own: Cluster, tmp_path: Path) -> None:
+def test_a_given_cluster_is_used_and_nothing_is_started(tmp_path: Path) -> None:
     said = command("up", KUBECONFIG=str(tmp_path / "theirs"))
     assert (said.returncode, said.stdout.count("\n")) == (0, 1)
     assert "is used, nothing is started" in said.stdout

@@ -62,9 +62,10 @@ def test_a_pod_above_its_memory_is_killed_and_the_reason_is_seen(kubernetes: Kub
 
 def test_names_of_services_are_found_short_and_long_and_lead_to_the_pod(kubernetes: Kubernetes, web: str) -> None:
     long = f"web.{kubernetes.namespace}.svc.cluster.local"
+    known = f"for second in $(seq 30); do nslookup {long} >/dev/null && break; sleep 1; done"  # DNS hears of it later
     said = kubernetes.output(
         "names",
-        f"nslookup {long} | grep Address; wget -qO- http://web; wget -qO- http://{long}; wget -qO- http://{web}",
+        f"{known}; nslookup {long} | grep Address; wget -qO- http://web; wget -qO- http://{long}; wget -qO- http://{web}",
     )
     assert web in said
     assert said.split()[-3:] == ["hello"] * 3

@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class Client:
     program: str
     kubeconfig: str
     """What the variable KUBECONFIG holds: a file, or several with colons between them."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of kubectl's environment, over those of ours."""
 
     @classmethod
     def of(cls, kubeconfig: str | Path) -> Client:
@@ -37,7 +39,7 @@ class Client:
         """What kubectl prints; raises ClusterError with what it said when it fails or takes too long."""
         words = [self.program, *map(str, arguments)]
         said = f"`kubectl {' '.join(words[1:])}`"
-        environment = os.environ | {"KUBECONFIG": self.kubeconfig}
+        environment = os.environ | {"KUBECONFIG": self.kubeconfig} | self.variables
         try:
             done = subprocess.run(
                 words, env=environment, input=text, capture_output=True, text=True, timeout=patience, check=False
@@ -85,10 +87,22 @@ class Client:
     def namespace(self, **labels: str) -> Iterator[str]:
         """A new namespace with labels; all that is in it is deleted at the end, which is not waited for."""
         name = f"aiinfn-test-{uuid.uuid4().hex[:8]}"
-        self.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}},
-        )
+        self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         try:
+            self._wait_until_pods_may_be_made(name)
             yield name
         finally:
             self("delete", "namespace", name, "--wait=false")
+
+    def _wait_until_pods_may_be_made(self, namespace: str) -> None:
+        """Its service account is made by a controller, and Kueue's webhook must have heard of it too."""
+        probe = ["run", "probe", "--image", "probe", "--restart=Never", "--dry-run=server", "--namespace", namespace]
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self(*probe)
+                return
+            except ClusterError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)

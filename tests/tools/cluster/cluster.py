@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import signal
@@ -13,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+
 from . import addons, build, certificates, control_plane, images, namespaces, network, node
 from .client import Client
 from .errors import ClusterError, end_of
@@ -20,6 +23,7 @@ from .place import NODE, Place, State
 from .steps import Steps
 
 PATIENCE = 120.0
+STOP_PATIENCE = 5.0
 POLL = 0.1
 SYSTEM_PROGRAMS = ("containerd", "runc", "ctr", "conntrack", "iptables", "ip", "nsenter", "unshare", "cc")
 
@@ -58,11 +62,7 @@ class Cluster:
             state = State.load(self.place)
             was_up = state.up()
             namespaces.end(state)
-            network.disconnect(state)
-            namespaces.remove_cgroups(self.place.name)
-            for path in self.place.folder.iterdir():
-                if path not in (self.place.logs, self._lock):
-                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            self._remove_remains(state)
         return was_up
 
     def is_up(self) -> bool:
@@ -76,16 +76,12 @@ class Cluster:
         """Start a part again that was stopped; nothing when it runs."""
         self._start(self.state, name)
 
-    def stop(self, name: str, patience: float = 5.0) -> None:
-        """End one part as an administrator would; killed when it does not go within ``patience`` seconds."""
+    def stop(self, name: str) -> None:
+        """End one part as an administrator would; killed when it does not go soon."""
         state = self.state
-        process = state.processes.get(name)
-        if process is None:
+        if name not in state.processes:
             raise _no_such_part(name, state.processes)
-        process.send(signal.SIGTERM)
-        if not _within(patience, lambda: not process.alive()):
-            process.send(signal.SIGKILL)
-            _within(patience, lambda: not process.alive())
+        _end(state.processes[name])
 
     def import_images(self, archive: Path) -> None:
         """Give the node the images of an archive (``docker-archive`` or OCI); pods use ``imagePullPolicy: Never``."""
@@ -94,7 +90,10 @@ class Cluster:
     @property
     def client(self) -> Client:
         """kubectl as the cluster's administrator."""
-        return Client(str(build.built(build.KUBERNETES) / "bin" / "kubectl"), str(self.place.kubeconfig))
+        program = build.built(build.KUBERNETES) / "bin" / "kubectl"
+        # what it remembers of the API is of this cluster, not of an older one at the same address; no proxy knows it
+        variables = {"KUBECACHEDIR": str(self.place.folder / "kubectl"), "NO_PROXY": "*", "no_proxy": "*"}
+        return Client(str(program), str(self.place.kubeconfig), variables)
 
     @property
     def state(self) -> State:
@@ -117,18 +116,18 @@ class Cluster:
     def _state_to_go_on_with(self) -> State:
         state = State.load(self.place)
         if not state.up():
-            self._remove_remains(state)
+            self._remove_remains(state)  # of one that ended in another way, with the machine for example
             state = State(self.place)
         for folder in (self.place.settings, self.place.logs, self.place.certificates):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return state
 
     def _remove_remains(self, state: State) -> None:
-        """What a cluster left that ended in another way than by :meth:`down` (a restart of the machine)."""
+        """What a cluster leaves that has ended, but for its logs: the kernel has unmounted all of its folder."""
         network.disconnect(state)
         namespaces.remove_cgroups(self.place.name)
         for path in self.place.folder.iterdir():
-            if path != self._lock:
+            if path not in (self.place.logs, self._lock):
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
 
     def _control_plane(self, state: State) -> str:
@@ -178,13 +177,17 @@ class Cluster:
         return started
 
     def _start(self, state: State, name: str) -> bool:
-        """Start a part unless it runs; whether it had to be started."""
-        if state.alive(name):
-            return False
+        """Start a part unless it runs, from the program and the settings that there are now; whether it was started."""
         commands = self._commands(state)
         if name not in commands:
             raise _no_such_part(name, commands)
+        key = _made_from(commands[name])
+        if state.alive(name) and state.done.get(name) == key:
+            return False
+        _end(state.processes.get(name))
         namespaces.start_inside(state, name, commands[name])
+        state.done[name] = key
+        state.save()
         return True
 
     def _commands(self, state: State) -> dict[str, list[str]]:
@@ -229,6 +232,22 @@ def _network(state: State) -> str:
 
 def _started(names: Sequence[str]) -> str:
     return f"started {', '.join(names)}" if names else "there"
+
+
+def _end(process: ProcessIdentity | None) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process is None or not process.send(number) or _within(STOP_PATIENCE, lambda: not process.alive()):
+            return
+
+
+def _made_from(command: Sequence[str]) -> str:
+    """A hash of a command and of the settings files that it names."""
+    digest = hashlib.sha256("\0".join(command).encode())
+    for word in command:
+        path = Path(word.rpartition("=")[2])
+        if path.parent.name == "settings" and path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
 
 
 def _is_ready(client: Client) -> bool:

@@ -16,8 +16,6 @@ OWN = {"var-log": "/var/log", "var-lib-cni": "/var/lib/cni"}
 
 def main(folder: Path) -> None:
     """Never returns; ``FOLDER/first.ready`` appears when the others may start."""
-    ready = folder / "first.ready"
-    ready.unlink(missing_ok=True)
     mount("--make-rshared", "/")  # shared among the cluster's processes, not with the machine
     mount("-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run")
     for name, seen in OWN.items():
@@ -26,7 +24,7 @@ def main(folder: Path) -> None:
         Path(seen).mkdir(parents=True, exist_ok=True)
         mount("--bind", str(own), seen)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # orphans are buried without being waited for
-    ready.touch()
+    (folder / "first.ready").touch()
     while True:
         signal.pause()
 

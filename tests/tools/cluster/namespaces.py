@@ -25,12 +25,12 @@ def make(state: State) -> None:
     """Start the first process in namespaces of its own, unless it runs; raises ClusterError when it does not start."""
     if state.up():
         return
-    log = state.place.logs / "first.log"
+    log, ready = state.place.logs / "first.log", state.place.folder / "first.ready"
+    ready.unlink(missing_ok=True)
     new = ["unshare", *KINDS, "--fork", "--propagation", "slave", "--mount-proc", "--wd=/", "--"]
     state.first = _started([*new, sys.executable, "-I", str(FIRST), str(state.place.folder)], log)
     state.processes, state.done = {}, {}
     state.save()
-    ready = state.place.folder / "first.ready"
     deadline = time.monotonic() + PATIENCE
     while not ready.exists():
         if not state.up() or time.monotonic() > deadline:
@@ -88,9 +88,9 @@ def end(state: State) -> None:
 
 def make_cgroup(name: str) -> None:
     """Make the cluster's own control group in every hierarchy: the kubelet wants to find it."""
-    for hierarchy in sorted(path for path in CGROUPS.iterdir() if path.is_dir() and not path.is_symlink()):
+    for hierarchy in _hierarchies():
         own = hierarchy / name
-        if (hierarchy / "cgroup.procs").exists() and not own.exists():
+        if not own.exists():
             own.mkdir()
             for file in ("cpuset.mems", "cpuset.cpus"):  # empty in a new group, which then could hold no process
                 if (hierarchy / file).exists():
@@ -99,9 +99,15 @@ def make_cgroup(name: str) -> None:
 
 def remove_cgroups(name: str) -> None:
     """Remove what the kubelet made below the cluster's own control groups; they are empty when all has ended."""
-    for top in [*CGROUPS.glob(f"*/{name}"), CGROUPS / name]:
-        for folder, _, _ in os.walk(top, topdown=False):
+    for hierarchy in _hierarchies():
+        for folder, _, _ in os.walk(hierarchy / name, topdown=False):
             _remove_empty(Path(folder))
+
+
+def _hierarchies() -> list[Path]:
+    """The tops of the control groups: one in version 2, several in version 1 (some of them with a second name)."""
+    tops = [CGROUPS] if (CGROUPS / "cgroup.controllers").exists() else sorted(CGROUPS.iterdir())
+    return [top for top in tops if not top.is_symlink() and (top / "cgroup.procs").exists()]
 
 
 def _remove_empty(cgroup: Path) -> None:
@@ -122,7 +128,7 @@ def _started(command: Sequence[str], log: Path) -> ProcessIdentity:
         parent = os.posix_spawnp(
             command[0],
             list(command),
-            {"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", "LANG": "C.UTF-8"},
+            {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(log.parent), "LANG": "C.UTF-8"},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, here, there) for here, there in ((nothing, 0), (output, 1), (output, 2))
             ],
