@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,17 @@ def test_a_go_that_is_too_old_is_refused_in_a_sentence(says: str, tmp_path: Path
     program.chmod(0o755)
     with pytest.raises(ClusterError, match=r"needs? Go 1\.26 or newer.*`make setup`"):
         build.find_go(str(program), str(tmp_path / "missing"))
+
+
+def test_setup_brings_the_go_that_the_modules_need() -> None:
+    checkout = Path(__file__).parents[2]
+    found = re.search(r"(?m)^OLDEST_GO = \((\d+), (\d+)\)$", (checkout / ".ci" / "setup.py").read_text())
+    assert found is not None
+    assert tuple(map(int, found.groups())) == build.OLDEST_GO
+    for tool in build.ALL:
+        needed = re.search(r"(?m)^go (\d+)\.(\d+)", (tool.source / "go.mod").read_text())
+        assert needed is not None
+        assert tuple(map(int, needed.groups())) <= build.OLDEST_GO, tool.name
 
 
 def test_the_modules_that_are_built_are_whole_and_name_no_index_and_no_machine() -> None:

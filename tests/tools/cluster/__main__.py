@@ -45,7 +45,7 @@ def down() -> None:
 
 
 def status() -> None:
-    """Each part: whether it runs, since when, and its memory."""
+    """Each part: whether it runs, as which process, and its memory; where to find the cluster."""
     cluster = Cluster()
     state = State.load(cluster.place)
     if not state.up():

@@ -36,13 +36,13 @@ class Cluster:
 
     # ------------------------------------------------------------------------------------------------ whole
 
-    def up(self, *, quiet: bool = False) -> None:
+    def up(self) -> None:
         """Build what is not built, start what does not run, install what is not installed; wait until all is ready.
 
         Raises ClusterError, and leaves what runs as it is, when a step fails.
         """
         check_machine()
-        steps = Steps(count=len(build.ALL) + 6, quiet=quiet)
+        steps = Steps(count=len(build.ALL) + 6)
         for tool in build.ALL:
             steps.take(tool.name, lambda say, tool=tool: _build(tool, say))
         with self._alone():

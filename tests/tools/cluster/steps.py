@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,31 +19,30 @@ class Action(Protocol):
 
 @dataclass
 class Steps:
-    """Counts steps and prints them; ``quiet`` prints nothing (tests of the harness read no screen)."""
+    """Counts steps and prints them."""
 
     count: int
-    quiet: bool = False
     taken: int = 0
 
     def take(self, name: str, action: Action) -> None:
         """Take one step. When it raises, the line says so and the error goes on."""
         self.taken += 1
-        self._print(f"[{self.taken}/{self.count}] {name} …")
+        _print(f"[{self.taken}/{self.count}] {name} …")
         begun = said = time.monotonic()
 
         def say(progress: str) -> None:
             nonlocal said
             if time.monotonic() - said >= BREATH:
                 said = time.monotonic()
-                self._print(f" {progress} …")
+                _print(f" {progress} …")
 
         try:
             done = action(say)
         except BaseException:
-            self._print(" failed\n")
+            _print(" failed\n")
             raise
-        self._print(f" {done} ({time.monotonic() - begun:.1f} s)\n")
+        _print(f" {done} ({time.monotonic() - begun:.1f} s)\n")
 
-    def _print(self, text: str) -> None:
-        if not self.quiet:
-            print(text, end="", file=sys.stdout, flush=True)
+
+def _print(text: str) -> None:
+    print(text, end="", flush=True)
