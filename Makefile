@@ -53,6 +53,22 @@ test: check ## everything that CI runs
 test-fast: setup ## what needs no hub and no browser, in less than two minutes
 	$(PYTEST) -m "not slow" $(UNIT)
 
+.PHONY: cluster-up
+cluster-up: setup ## build (once) and start a Kubernetes cluster on this machine for the tests; quick when it is up
+	$(BIN)/python -m tests.tools.cluster up
+
+.PHONY: cluster-down
+cluster-down: python ## end that cluster and remove what it made, but for its logs and the programs that were built
+	$(BIN)/python -m tests.tools.cluster down
+
+.PHONY: cluster-status
+cluster-status: python ## what runs of that cluster
+	$(BIN)/python -m tests.tools.cluster status
+
+.PHONY: test-cluster
+test-cluster: cluster-up ## the tests that need a cluster, on the one of KUBECONFIG where that is given
+	$(PYTEST) --cluster -m cluster
+
 .PHONY: docs
 docs: setup ## the documentation, in docs/_build/html; warnings are errors
 	$(TOOL) "sphinx" -- $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -76,6 +92,9 @@ freeze: setup ## freeze requirements/dev.txt and the images anew, keeping the pi
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command "make freeze" \
 		--extra dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command "make freeze" \
+		requirements/go.in -o requirements/go.txt
 	$(BIN)/python images/freeze.py
 
 .PHONY: translations

@@ -24,11 +24,13 @@ VENV = ROOT / ".venv"
 BIN = VENV / "bin"
 STAMPS = VENV / ".aiinfn"
 FROZEN = ROOT / "requirements" / "dev.txt"
+FROZEN_GO = ROOT / "requirements" / "go.txt"
 LAB = ROOT / "labextension"
 ASSETS = ROOT / "jupyterhub_aiinfn" / "labextension"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyterhub-aiinfn"
 OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = (22, 12)
+OLDEST_GO = (1, 26)
 NOT_SOURCES = {"node_modules", "lib", "coverage", ".yarn", "__tests__"}
 
 
@@ -54,6 +56,7 @@ def main(wanted: str) -> int:
     ]
     if wanted == "all":
         steps.insert(3, ("npm packages", npm_packages))
+        steps.append(("Go", go))
     try:
         for number, (name, step) in enumerate(steps, start=1):
             take(f"[{number}/{len(steps)}] {name}", step)
@@ -225,6 +228,18 @@ def proxy() -> str:
     return output([BIN / "python", "-c", warm, CACHE], env=node_environment()).strip().splitlines()[-1]
 
 
+def go() -> str:
+    """Install the frozen Go into ``.venv``, unless the machine's is new enough: it builds the tests' cluster."""
+    if machine_go_is_recent():
+        return "the machine's"
+    with once("go", key([FROZEN_GO])) as fresh:
+        if fresh:
+            return "unchanged"
+        uv = [BIN / "uv", "pip", "install", "--quiet", "--python", BIN / "python"]
+        run([*uv, "--require-hashes", "-r", FROZEN_GO])
+        return "installed"
+
+
 # ------------------------------------------------------------------------------------------------------------- tools
 
 
@@ -247,6 +262,15 @@ def machine_node_is_recent() -> bool:
     try:
         version = subprocess.run(["node", "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
         return tuple(int(part) for part in version.strip().lstrip("v").split(".")[:2]) >= OLDEST_NODE
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return False
+
+
+def machine_go_is_recent() -> bool:
+    """Whether the machine has a Go that builds the tests' cluster."""
+    try:
+        version = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, timeout=60, check=True)
+        return tuple(int(part) for part in version.stdout.strip().removeprefix("go").split(".")[:2]) >= OLDEST_GO
     except (OSError, subprocess.SubprocessError, ValueError):
         return False
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tools.cluster.place import Place, State
+
 TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "skipped")
 
@@ -18,6 +20,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--whole",
         action="store_true",
         help="fail when a folder of tests runs nothing, or when something skips that is not marked hardware",
+    )
+    parser.addoption(
+        "--cluster",
+        action="store_true",
+        help="run what is marked cluster: on the cluster of KUBECONFIG when that is set, else on this checkout's own",
     )
 
 
@@ -30,18 +37,19 @@ class Closing:
 
     def __init__(self, config: pytest.Config) -> None:
         self.whole: bool = config.getoption("--whole")
+        self.cluster: bool = config.getoption("--cluster")
         self.outcome: dict[str, str] = {}
         self.hardware: set[str] = set()
         self.faults: list[str] = []
         self.for_root = 0
+        self.for_cluster = 0
         self.seconds: Counter[str] = Counter()
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if os.geteuid() != 0:
-            left_out = [item for item in items if item.get_closest_marker("root")]
-            items[:] = [item for item in items if not item.get_closest_marker("root")]
-            config.hook.pytest_deselected(items=left_out)
-            self.for_root = len(left_out)
+            self.for_root = leave_out("root", config, items)
+        if not self.cluster and not own_cluster_is_up():
+            self.for_cluster = leave_out("cluster", config, items)
         self.hardware = {item.nodeid for item in items if item.get_closest_marker("hardware")}
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -96,6 +104,8 @@ class Closing:
             terminalreporter.line(f"{folder:{width}}  {numbers}  {self.seconds[folder]:6.0f} s")
         if self.for_root:
             terminalreporter.line(f"{self.for_root} tests that need root were left out")
+        if self.for_cluster:
+            terminalreporter.line(f"{self.for_cluster} tests that need a cluster were left out: `make test-cluster`")
         for fault in self.faults:
             terminalreporter.line(f"FAULT: {fault}", red=True)
 
@@ -112,3 +122,19 @@ def folder_of(name: str) -> str:
     """The folder below ``tests`` of a test's name; "." for those beside them."""
     parts = Path(name.partition("::")[0]).parts
     return parts[1] if len(parts) > 2 else "."
+
+
+def leave_out(marker: str, config: pytest.Config, items: list[pytest.Item]) -> int:
+    """Deselect what is marked so; how many that were."""
+    left_out = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if not item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=left_out)
+    return len(left_out)
+
+
+def own_cluster_is_up() -> bool:
+    """Whether `make cluster-up` started this checkout's own cluster.
+
+    A KUBECONFIG alone is no invitation: it may be that of the cluster at work, and a plain `pytest` asks nobody.
+    """
+    return State.load(Place.of_checkout()).up()

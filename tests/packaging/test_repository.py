@@ -85,8 +85,10 @@ def test_each_direct_requirement_is_frozen_and_fits():
             assert requirement.specifier.contains(pins[name]), f"run `make freeze`: {name}=={pins[name]}"
 
 
-def test_each_frozen_requirement_has_hashes():
-    text = (ROOT / "requirements/dev.txt").read_text()
+@pytest.mark.parametrize("name", ["dev", "go"])
+def test_each_frozen_requirement_has_hashes(name):
+    text = (ROOT / f"requirements/{name}.txt").read_text()
+    assert "==" in text
     blocks = re.split(r"\n(?=[a-z0-9])", text)
     assert [block.split()[0] for block in blocks if "==" in block and "--hash=sha256:" not in block] == []
 

