@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jupyterhub.utils import random_port
 from traitlets import default
 
 from jupyterhub_aiinfn.api.workloads import Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec, new_workload_id
+from jupyterhub_aiinfn.backends.local.ports import Ports
 from jupyterhub_aiinfn.errors import AiinfnError, Refusal, WorkloadNotFound
 from jupyterhub_aiinfn.model.requests import Grant
 
@@ -44,6 +44,8 @@ class LocalSpawner(GrantedSpawner):
     lab_prefix: Path
     service_url: str
     workload_id: str = ""
+    ports = Ports()
+    """Of all sessions of this hub."""
     _starting = False
 
     @default("ip")
@@ -71,7 +73,7 @@ class LocalSpawner(GrantedSpawner):
         """Decide; then settle id and port, so that a hub killed during the start finds the session again."""
         await super().run_pre_spawn_hook()
         self.workload_id = new_workload_id()
-        self.port = random_port()
+        self.port = self.ports.take()
         self.server.ip, self.server.port = LOOPBACK, self.port
         self.orm_spawner.state = self.get_state()
         self.commit()
