@@ -98,7 +98,7 @@ class Busy(NothingFree):
     status = 429
     reason = "busy"
     retry_after = 5
-    """Seconds after which a program may try again: a start takes about as long, and a longer wait leaves places idle."""
+    """Seconds after which a program may try again: about as long as a start takes, so that no place stays idle."""
 
 
 class EnvironmentMissing(Refusal):

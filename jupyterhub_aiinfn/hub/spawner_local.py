@@ -73,7 +73,10 @@ class LocalSpawner(GrantedSpawner):
         """Decide; then settle id and port, so that a hub killed during the start finds the session again."""
         await super().run_pre_spawn_hook()
         self.workload_id = new_workload_id()
-        self.port = self.ports.take()
+        try:
+            self.port = self.ports.take()
+        except AiinfnError as error:
+            raise StartFailed(str(error), reason="error") from error
         self.server.ip, self.server.port = LOOPBACK, self.port
         self.orm_spawner.state = self.get_state()
         self.commit()

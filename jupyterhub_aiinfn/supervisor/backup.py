@@ -120,7 +120,8 @@ def fill(folder: StateFolder, partial: Path, values_file: Path, say: Say) -> Man
             stream.write(values_file.read_bytes())
     parts = []
     for part in make_parts(folder, partial):
-        say(f"{part.name if part.name != '.' else 'state':40} {part.size / 2**20:10.1f} MiB, {part.entries} files and folders")
+        name = part.name if part.name != "." else "state"
+        say(f"{name:40} {part.size / 2**20:10.1f} MiB, {part.entries} files and folders")
         parts.append(part)
     manifest = Manifest(
         format=FORMAT,

@@ -25,9 +25,9 @@ class Site(Section):
     name: Line
     """What the platform is called on its pages."""
     url: Annotated[str, StringConstraints(max_length=200, pattern=SITE_URL)] | None = None
-    """The address that people type, such as ``https://hub.example.org``. The sessions of each person then have an address
-    of their own below it (``alice.hub.example.org``), and what a session serves cannot act for who opens it. Absent: all
-    have the address on which the platform listens."""
+    """The address that people type, such as ``https://hub.example.org``. The sessions of each person then have an
+    address of their own below it (``alice.hub.example.org``), and what a session serves cannot act for who opens it.
+    Absent: all have the address on which the platform listens."""
     timezone: Line = "Europe/Rome"
     """IANA name of the time zone in which times are shown."""
     currency: Annotated[str, StringConstraints(pattern=CURRENCY)] = "EUR"

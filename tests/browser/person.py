@@ -188,7 +188,7 @@ class Person:
         self.page.keyboard.press("Shift+Enter")
 
     def save_as(self, name: str, *, settles: bool = True) -> None:
-        """Save the open notebook; JupyterLab asks for the name of a new one. A cell that prints never lets it settle."""
+        """Save the open notebook; JupyterLab asks for the name of a new one. A cell that prints keeps it unsaved."""
         self.page.keyboard.press("Control+s")
         field = self.page.locator(".jp-Dialog input[type=text]")
         field.wait_for(timeout=15_000)

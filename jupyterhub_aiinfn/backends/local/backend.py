@@ -352,7 +352,9 @@ class LocalBackend(Backend):
         sentence = f"{count.total - free} of {count.total} {name} are in use"
         at = describe(key, count, workloads).next_free_at
         when = (
-            f"; one is free at {at.astimezone(ZoneInfo(self.values.site.timezone)):%H:%M %Z} at the latest" if at else ""
+            f"; one is free at {at.astimezone(ZoneInfo(self.values.site.timezone)):%H:%M %Z} at the latest"
+            if at
+            else ""
         )
         return f"{sentence}{when}: try again then, or choose something else"
 

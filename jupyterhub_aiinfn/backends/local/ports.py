@@ -21,7 +21,7 @@ TRIES = 500
 
 
 class Ports:
-    """Gives out ports that nobody listens on, that no outgoing connection takes, and that nobody else was just given."""
+    """Gives out ports on which nobody listens, which no outgoing connection takes, and which nobody was just given."""
 
     def __init__(self, choices: list[int] | None = None) -> None:
         self._choices = ports_of_our_own() if choices is None else choices

@@ -51,7 +51,9 @@ def _file_since(known: KnownValues, waiting: KnownValues | None) -> Iterator[Fin
         yield warning("values file", f"a start with it would fail: {first}", f"aiinfn values check {known.file}")
         return
     if waiting is not None and now == values_hash(waiting.values) != values_hash(known.values):
-        yield warning("values file", f"{known.file} was applied; some of it waits for a restart", "`aiinfn status` says what")
+        yield warning(
+            "values file", f"{known.file} was applied; some of it waits for a restart", "`aiinfn status` says what"
+        )
     elif now != values_hash(known.values):
         yield warning("values file", f"{known.file} has changed since", "`aiinfn values apply` shows how")
 

@@ -78,7 +78,8 @@ def test_no_more_sessions_start_at_a_time_than_the_site_wants() -> None:
     assert start({"profile": "cpu"}, world=replace(situation(), starting=15))
     full = replace(situation(), starting=16)
     assert refusal(Busy, {"profile": "cpu"}, world=full) == (
-        "16 sessions are starting at this moment, which is all that this site starts at a time; try again in a few seconds"
+        "16 sessions are starting at this moment, which is all that this site starts at a time; "
+        "try again in a few seconds"
     )
     refusal(Malformed, {"profile": "cpu", "size": "huge"}, world=full)
     in_use = replace(full, devices={"a100": DeviceCount(2, 2)})
@@ -217,7 +218,8 @@ def test_everything_in_use_names_the_time_and_what_else_would_do() -> None:
     busy = {**FREE, "a100": DeviceCount(2, 2, next_free_at=NOW + timedelta(hours=1, minutes=20))}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=busy))
     assert sentence == (
-        '2 of 2 "A100 slice" are in use; one is expected free at 14:20 CEST at the latest: take "T4" now, or try again then'
+        '2 of 2 "A100 slice" are in use; one is expected free at 14:20 CEST at the latest: '
+        'take "T4" now, or try again then'
     )
     tomorrow = {"a100": DeviceCount(2, 2, next_free_at=NOW + timedelta(days=1)), "t4": DeviceCount(1, 1)}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=tomorrow))
