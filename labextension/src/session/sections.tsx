@@ -131,7 +131,11 @@ function counts(live: LiveFigures, trans: TranslationBundle): string {
   const kernels = live.running_kernels;
   return [
     trans._n('%1 process', '%1 processes', processes),
-    trans._n('%1 kernel is running a cell', '%1 kernels are running cells', kernels)
+    trans._n(
+      '%1 kernel is running a cell',
+      '%1 kernels are running cells',
+      kernels
+    )
   ].join(', ');
 }
 
