@@ -25,7 +25,7 @@ const forge = () => fetch(hub + 'api/users/alice/tokens', {
   method: 'POST', mode: 'no-cors', credentials: 'include', referrer: hub + 'home', body: '{"note": "forged"}'
 }).then(() => 'sent', () => 'nothing');
 (async () => {
-  document.title = `read ${await read('api/user')}, ${await read('token')}; ${await forge()}`;
+  document.title = `read ${await read('home')}, ${await read('token')}; ${await forge()}`;
 })();
 </script>"""
 
@@ -58,7 +58,7 @@ def test_a_day_with_addresses_of_their_own(person: MakePerson, named: RunningPla
     alice.save_as("own.ipynb")
     page.locator("#jp-aiinfn-session-status button").click()
     panel = page.locator("#jp-aiinfn-session-panel")
-    expect(panel).to_contain_text("Personal")
+    expect(panel).to_contain_text("Charged to")
     expect(panel).not_to_contain_text("does not answer")
     page.screenshot(path=str(results / "own-addresses.png"))
     nothing_is_reached(alice, named, own)
