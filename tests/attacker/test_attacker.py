@@ -42,11 +42,22 @@ def test_what_is_not_enforced_is_said(platform: Platform) -> None:
     assert said["uid"][0] is platform.as_root
     assert ("share the uid" in said["uid"][1]) is not platform.as_root
     assert not said["network"][0]
+    assert not said["addresses"][0]
     assert said["ports"][0] is (platform.as_root and root_has_ports())
     assert said["abstract sockets"][0] is can_scope()
     limits = {"memory", "cores", "processes"}
     assert said["size"][0] or "counted, and nothing refuses" in said["size"][1]
-    assert set(said) == {"sandbox", "uid", "system calls", "abstract sockets", "network", "ports", "size", *limits}
+    assert set(said) == {
+        "sandbox",
+        "uid",
+        "system calls",
+        "abstract sockets",
+        "network",
+        "ports",
+        "size",
+        "addresses",
+        *limits,
+    }
 
 
 def test_a_fork_bomb_ends_with_its_session(platform: Platform) -> None:

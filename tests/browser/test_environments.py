@@ -159,4 +159,4 @@ def remove_it(alice: Person) -> None:
     page.get_by_role("button", name="Remove: my-tools").click()
     page.locator(".jp-Dialog").get_by_role("button", name="Remove").click()
     expect(page.locator(PANEL).get_by_role("status").first).to_contain_text("my-tools is removed", timeout=30_000)
-    expect(page.locator(PANEL)).to_contain_text("An environment of your own lies on")
+    expect(page.locator(PANEL)).to_contain_text("An environment of your own builds on")

@@ -104,7 +104,7 @@ def test_a_new_profile_is_on_the_page_and_a_running_session_goes_on(running: Run
         gone = text(*MORE, (PYTHON, PYTHON.replace("  python:", "  numbers:")))
         assert apply(running, gone).returncode == 0
         assert browser.client.get("/user/alice/api").status_code == 200
-        assert "python, charged to quantum-lab" in browser.client.get("/hub/home").text
+        assert "python, charged to Quantum laboratory" in browser.client.get("/hub/home").text
         assert browser.client.get("/services/aiinfn/").status_code == 200
         sessions = browser.client.get("/services/aiinfn/api/v1/sessions").json()
         assert [one["profile"] for one in sessions["sessions"]] == ["python"]
