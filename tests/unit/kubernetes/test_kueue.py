@@ -304,7 +304,7 @@ def test_more_kinds_of_quota_than_kueue_takes_are_a_sentence(alike: int, resourc
             for key in ("accelerators", "guaranteed", "at_most", "per_user"):
                 entry.pop(key, None)
     values = values_of(data)
-    with pytest.raises(BackendError, match=f"Kueue takes at most {sentence} .*; merge accelerators or classes"):
+    with pytest.raises(BackendError, match=f"Kueue takes at most {sentence}.*; merge accelerators or classes"):
         kueue_manifests(values, capacity(values, None))
 
 
