@@ -123,6 +123,7 @@ def farms(draw: st.DrawFn) -> tuple[Values, list[Manifest]]:
     return values_of(data), nodes
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(farms())
 def test_what_is_promised_is_what_is_there_whoever_is_guaranteed(drawn: tuple[Values, list[Manifest]]) -> None:
@@ -199,6 +200,7 @@ def priorities(values: Values, manifests: list[Manifest]) -> dict[str, int]:
     return {name: classes[of_queue.get(name, session)] for name in cluster_queues(manifests)}
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(farms())
 def test_nobody_can_make_a_session_or_a_platform_job_go_even_when_quotas_are_lowered(

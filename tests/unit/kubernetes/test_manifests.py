@@ -72,6 +72,7 @@ def a_request(values: Values, groups: frozenset[str] = frozenset(), **changes: A
     return PodRequest(spec, numbers(values, spec), groups, {"JUPYTERHUB_API_TOKEN": TOKEN}, spec.project)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(requests())
 def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> None:
@@ -104,6 +105,7 @@ def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> 
     assert json.loads(json.dumps(manifest)) == manifest
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(requests())
 def test_no_manifest_but_the_secret_holds_a_secret(drawn: tuple[Values, PodRequest]) -> None:
