@@ -12,7 +12,7 @@ from jupyterhub_aiinfn.values import load_values, values_hash
 from .paths import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from jupyterhub_aiinfn.values import Values
 
@@ -20,6 +20,8 @@ MAX_BYTES = 64 << 20
 """A thousand nodes take some 20 MB; more is not what kubectl wrote."""
 
 
+MAX_DEPTH = 64
+"""The deepest object of Kubernetes needs some twenty; the rest is generous and arbitrary."""
 NODES = "give the file that `kubectl get nodes -o yaml` writes"
 OBJECTS = "give the file that `kubectl get … -A -o yaml` writes"
 
@@ -125,7 +127,20 @@ def _content(file: Path, name: str, remedy: str) -> Any:
         raise BackendError(f"{name} cannot be read: {said.lower()}; {remedy}") from None
     if len(content) > MAX_BYTES:
         raise BackendError(f"{name} is larger than {MAX_BYTES >> 20} MiB; {remedy}")
+    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except (yaml.YAMLError, ValueError, RecursionError):
-        raise BackendError(f"{name} is not YAML; {remedy}") from None
+        _check_nesting(yaml.parse(content, Loader=loader))
+        return yaml.load(content, Loader=loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError):
+        raise BackendError(f"{name} is not YAML that kubectl writes; {remedy}") from None
+
+
+def _check_nesting(events: Iterable[object]) -> None:
+    """Refuse what the loader would follow into a crash, or for ever: it is recursive, and takes aliases of aliases."""
+    import yaml
+
+    depth = 0
+    for event in events:
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or isinstance(event, yaml.AliasEvent):
+            raise ValueError("nested too deep, or with aliases")

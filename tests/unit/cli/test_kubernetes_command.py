@@ -97,13 +97,13 @@ def test_wrong_nodes_are_a_sentence(tmp_path: Path, content: bytes, sentence: st
     assert len(err) < 1000
 
 
-@pytest.mark.parametrize("content", [b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000])
+@pytest.mark.parametrize("content", [b"[" * 100_000, b"{a: " * 100_000, b"- " * 100_000, b"a: &a [1]\nb: *a\n"])
 def test_nodes_nested_without_end_are_a_sentence(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "nodes.yaml"
     file.write_bytes(content)
     done = manifests("--values", FARM, "--nodes", file)
     assert (done.returncode, done.stdout) == (1, "")
-    assert "is not YAML; give the file that `kubectl get nodes -o yaml` writes" in done.stderr
+    assert "is not YAML that kubectl writes; give the file that `kubectl get nodes -o yaml` writes" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["absent", "folder", "/dev/zero"])

@@ -150,6 +150,7 @@ def test_a_removed_rule_and_a_weakened_namespace_are_found() -> None:
     assert "Role aiinfn-sessions/aiinfn-hub: rules is 6 entries and should be 7 entries" in said
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.dictionaries(st.sampled_from(["kind", "metadata", "spec"]), JUNK, max_size=3), max_size=3))
 def test_nothing_that_a_cluster_has_makes_it_fail(found: list[Object]) -> None:

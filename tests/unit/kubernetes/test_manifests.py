@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,14 @@ from hypothesis import strategies as st
 
 from jupyterhub_aiinfn.api.workloads import JobClass, WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
-from jupyterhub_aiinfn.backends.kubernetes import manifests, names, volumes
+from jupyterhub_aiinfn.backends.kubernetes import manifests, names
 from jupyterhub_aiinfn.backends.kubernetes.manifests import PodRequest, home_claim, job, secret, session_pod
 from jupyterhub_aiinfn.backends.kubernetes.secrecy import literal_secrets, require_no_secret
 from jupyterhub_aiinfn.errors import BackendError
 from jupyterhub_aiinfn.model.numbers import Numbers
 from jupyterhub_aiinfn.values import Values
 
-from .farms import FARMS, HOSTILE, NAMES, farm, numbers, requests
+from .farms import FARMS, farm, numbers, requests
 from .pod_security import broken_rules, containers
 
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -72,6 +71,7 @@ def a_request(values: Values, groups: frozenset[str] = frozenset(), **changes: A
     return PodRequest(spec, numbers(values, spec), groups, {"JUPYTERHUB_API_TOKEN": TOKEN}, spec.project)
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(requests())
 def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> None:
@@ -104,6 +104,7 @@ def test_every_pod_is_restricted_and_valid(drawn: tuple[Values, PodRequest]) -> 
     assert json.loads(json.dumps(manifest)) == manifest
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(requests())
 def test_no_manifest_but_the_secret_holds_a_secret(drawn: tuple[Values, PodRequest]) -> None:
@@ -148,48 +149,6 @@ def test_a_secret_that_is_put_into_a_public_variable_is_never_sent() -> None:
     with pytest.raises(BackendError, match=r"a secret stands in spec.template.spec.containers"):
         job(values, replace(request, spec=replace(request.spec, kind=WorkloadKind.job)))
     assert TOKEN not in repr(a_request(values))
-
-
-# Names
-
-
-@settings(max_examples=200, deadline=None)
-@given(NAMES, NAMES)
-def test_two_people_never_share_a_name(one: str, other: str) -> None:
-    for name in (one, other):
-        assert DNS_LABEL.fullmatch(names.slug(name))
-        assert len(names.home_claim(name)) <= 63
-    if one != other:
-        assert names.slug(one) != names.slug(other)
-        assert names.folder_name("user-{name}", "name", one) != names.folder_name("user-{name}", "name", other)
-        assert names.home_claim(one) != names.home_claim(other)
-        assert volumes.home_path(one) != volumes.home_path(other)
-
-
-@given(HOSTILE)
-def test_a_changed_name_is_nobody_elses_unchanged_one(name: str) -> None:
-    changed = names.slug(name)
-    assert changed == name or names.slug(changed) != changed
-
-
-@pytest.mark.parametrize("name", ["rossi", "lucio.anderlini", "maria_rosa", "8abc", "m.rossi@unifi.it"])
-def test_folders_of_today_keep_their_names(name: str) -> None:
-    assert names.folder_name("user-{name}", "name", name) == f"user-{name}"
-
-
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "../x", "a\x00b", "{name}", "$(HOME)", "", "x" * 300])
-def test_folders_of_hostile_names_are_one_folder(name: str) -> None:
-    for pattern in ("user-{name}", "{name}"):
-        folder = names.folder_name(pattern, "name", name)
-        assert re.fullmatch(r"[a-z0-9_-]+", folder), folder
-
-
-@given(st.lists(st.text(min_size=1), unique=True, min_size=2, max_size=5))
-def test_a_key_is_one_object(keys: list[str]) -> None:
-    """At most one live workload has a key: two starts with it ask for the same name, and the API server refuses one."""
-    specs = [a_session(key=key, kind=WorkloadKind.job) for key in keys]
-    assert len({names.object_name(spec) for spec in specs}) == len(keys)
-    assert names.object_name(replace(specs[0], id="w" + "0" * 20)) == names.object_name(specs[0])
 
 
 # What is promised
@@ -456,68 +415,6 @@ def test_a_secret_goes_with_its_pod() -> None:
     owner = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "n", "uid": "u", "labels": {}}}
     reference = {"apiVersion": "v1", "kind": "Pod", "name": "n", "uid": "u"}
     assert manifests.owned_by(owner) == {"metadata": {"ownerReferences": [reference]}}
-
-
-# The container that makes missing folders
-
-
-def run_folders(root: Path, pod: dict[str, Any], gid: int, hostname: str = "n") -> subprocess.CompletedProcess[str]:
-    """Its very command, with the volumes below ``root`` and a group that the tests may give."""
-    (container,) = [one for one in pod["spec"]["initContainers"] if one["name"] == "make-folders"]
-    words = [word.replace("$$", "$") for word in container["command"]]
-    wanted = {str(number) for number in pod["spec"]["securityContext"]["supplementalGroups"]}
-    words = [str(gid) if word in wanted else word.replace("/volumes/", f"{root}/") for word in words]
-    variables = {"PATH": "/usr/bin:/bin", "HOSTNAME": hostname}
-    return subprocess.run(words, capture_output=True, text=True, timeout=30, check=False, env=variables)
-
-
-def test_missing_folders_are_made_with_their_rights_and_others_left_alone(tmp_path: Path) -> None:
-    import os
-
-    values = farm()
-    pod = session_pod(values, a_request(values))
-    volume = tmp_path / "claim-aiinfn-nfs-home"
-    volume.mkdir()
-    for _ in range(2):
-        done = run_folders(tmp_path, pod, os.getgid())
-        assert (done.returncode, done.stderr) == (0, "")
-        assert (volume / "user-alice").stat().st_mode & 0o7777 == 0o700
-        assert (volume / "shared-lhcb-flashsim").stat().st_mode & 0o7777 == 0o2770
-        (volume / "user-alice" / "thesis.tex").write_text("kept")
-    (volume / "user-alice").chmod(0o750)
-    assert run_folders(tmp_path, pod, os.getgid()).returncode == 0
-    assert (volume / "user-alice").stat().st_mode & 0o777 == 0o750
-    assert sorted(one.name for one in volume.iterdir()) == ["shared-lhcb-flashsim", "user-alice"]
-
-
-def test_a_folder_that_cannot_be_made_fails(tmp_path: Path) -> None:
-    values = farm()
-    done = run_folders(tmp_path, session_pod(values, a_request(values)), 0)
-    assert done.returncode != 0
-    assert "user-alice" in done.stderr
-
-
-def test_two_sessions_at_once_make_one_folder(tmp_path: Path) -> None:
-    import os
-    from concurrent.futures import ThreadPoolExecutor
-
-    pods = [session_pod(farm(), a_request(farm())) for _ in range(8)]
-    volume = tmp_path / "claim-aiinfn-nfs-home"
-    volume.mkdir()
-    with ThreadPoolExecutor(8) as threads:
-        ends = list(threads.map(lambda pod: run_folders(tmp_path, pod, os.getgid(), pod["metadata"]["name"]), pods))
-    assert [one.stderr for one in ends if one.returncode] == []
-    assert sorted(one.name for one in volume.iterdir()) == ["shared-lhcb-flashsim", "user-alice"]
-
-
-def test_members_write_for_one_another() -> None:
-    values = farm()
-    assert main_of(session_pod(values, a_request(values)))["command"] == [
-        *("/bin/sh", "-c", 'umask 0002; exec "$$@"', "workload"),
-        "jupyterhub-singleuser",
-    ]
-    alone = main_of(session_pod(values, a_request(values, folders=())))
-    assert alone["command"] == ["jupyterhub-singleuser"]
 
 
 def test_the_farms_are_all_used() -> None:
