@@ -50,7 +50,7 @@ class Client:
         """What kubectl prints; raises ClusterError with what it said when it fails or takes too long."""
         words = [self.program, *map(str, arguments)]
         said = f"`kubectl {' '.join(words[1:])}`"
-        environment = os.environ | {"KUBECONFIG": self.kubeconfig} | self.variables
+        environment = os.environ | {"KUBECONFIG": self.kubeconfig} | dict(self.variables)
         try:
             done = subprocess.run(
                 words, env=environment, input=text, capture_output=True, text=True, timeout=patience, check=False
