@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity, stat_fields
 
 from . import addons, build, certificates, control_plane, images, namespaces, network, node
 from .client import Client
@@ -248,8 +248,15 @@ def _started(names: Sequence[str]) -> str:
 def _end(process: ProcessIdentity, *signals: int) -> None:
     """Send each signal until the process has ended; the last one is SIGKILL."""
     for number in signals:
-        if not process.send(number) or _within(STOP_PATIENCE, lambda: not process.alive()):
+        process.send(number)
+        if _within(STOP_PATIENCE, lambda: _gone(process)):
             return
+
+
+def _gone(process: ProcessIdentity) -> bool:
+    """Whether nothing is left of it: a zombie's last threads may still hold its port."""
+    fields = stat_fields(process.pid)
+    return fields is None or int(fields[19]) != process.start_time
 
 
 def _made_from(command: Sequence[str]) -> str:
