@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.cluster.client import Client
+from tests.tools.cluster.client import HARMLESS, Client
 from tests.tools.cluster.cluster import Cluster
 from tests.tools.cluster.images import BUSYBOX
 
@@ -23,13 +23,13 @@ class Kubernetes:
     image: str = BUSYBOX
 
     def pod(self, name: str, script: str, **spec: Any) -> dict[str, Any]:
-        """A pod that runs a script of the shell as an ordinary user, once; ``spec`` is added to the container's."""
+        """A pod that runs a script of the shell, once, with as few rights as can be; ``spec``: the container's."""
         container = {
             "name": "main",
             "image": self.image,
             "imagePullPolicy": "IfNotPresent",
             "command": ["sh", "-c", script],
-            "securityContext": {"runAsUser": 1000, "allowPrivilegeEscalation": False},
+            "securityContext": HARMLESS["containers"][0]["securityContext"],
         }
         return {
             "apiVersion": "v1",
@@ -38,6 +38,7 @@ class Kubernetes:
             "spec": {
                 "restartPolicy": "Never",
                 "terminationGracePeriodSeconds": 1,
+                "securityContext": HARMLESS["securityContext"],
                 "containers": [container | spec],
             },
         }
@@ -79,5 +80,5 @@ def own(client: Client) -> Cluster:
 
 @pytest.fixture(scope="module")
 def kubernetes(client: Client) -> Iterator[Kubernetes]:
-    with client.namespace(**{"aiinfn/kueue": "yes", "pod-security.kubernetes.io/enforce": "baseline"}) as namespace:
+    with client.namespace(**{"aiinfn/kueue": "yes", "pod-security.kubernetes.io/enforce": "restricted"}) as namespace:
         yield Kubernetes(client, namespace, os.environ.get("AIINFN_TEST_IMAGE", BUSYBOX))

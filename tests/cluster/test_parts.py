@@ -71,8 +71,8 @@ def test_a_wrong_word_is_refused_in_a_sentence() -> None:
 
 def test_a_pod_outlives_the_servers_and_the_kubelet(kubernetes: Kubernetes, own: Cluster, pod: str) -> None:
     before = kubernetes.client.get("pod", pod, kubernetes.namespace)["status"]["containerStatuses"][0]["containerID"]
-    for name in ("kubelet", "kube-apiserver", "etcd"):
-        own.stop(name)
+    for name, end in (("kubelet", own.stop), ("kube-apiserver", own.kill), ("etcd", own.stop), ("etcd", own.kill)):
+        end(name)
         assert not own.state.alive(name)
         own.start(name)
     wait_until_it_answers(own)
@@ -83,10 +83,7 @@ def test_a_pod_outlives_the_servers_and_the_kubelet(kubernetes: Kubernetes, own:
 
 def test_up_starts_again_what_was_killed_and_nothing_else(own: Cluster) -> None:
     before = own.state.processes
-    before["kube-scheduler"].send(9)
-    deadline = time.monotonic() + 10
-    while before["kube-scheduler"].alive() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    own.kill("kube-scheduler")
     assert not own.is_up()
     said = command("up")
     assert said.returncode == 0, said.stderr

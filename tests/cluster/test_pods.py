@@ -40,7 +40,18 @@ def web(kubernetes: Kubernetes) -> str:
 
 
 def test_a_pod_runs_as_whom_it_says_and_its_log_is_read(kubernetes: Kubernetes) -> None:
-    assert kubernetes.output("who", "id -u; echo words; echo more >&2").split() == ["1000", "words", "more"]
+    assert sorted(kubernetes.output("who", "id -u; echo words; echo more >&2").split()) == ["1000", "more", "words"]
+
+
+def test_a_pod_that_wants_more_than_it_may_is_refused(kubernetes: Kubernetes) -> None:
+    greedy = kubernetes.pod("root", "id", securityContext={"runAsUser": 0, "privileged": True})
+    with pytest.raises(ClusterError, match=r'violates PodSecurity "restricted:latest".*privileged'):
+        kubernetes.client.apply(greedy)
+
+
+def test_a_pod_has_no_capability_and_its_system_calls_are_filtered(kubernetes: Kubernetes) -> None:
+    said = kubernetes.output("rights", "grep -E '^(CapEff|Seccomp|NoNewPrivs):' /proc/self/status")
+    assert said.split() == ["CapEff:", "0000000000000000", "NoNewPrivs:", "1", "Seccomp:", "2"]
 
 
 def test_a_pod_that_fails_is_seen_as_failed_with_its_exit_code(kubernetes: Kubernetes) -> None:

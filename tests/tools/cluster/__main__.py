@@ -24,6 +24,9 @@ def main(arguments: list[str]) -> int:
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("\ncluster: interrupted; what is built stays built, and `make cluster-up` goes on", file=sys.stderr)
+        return 130
     return 0
 
 

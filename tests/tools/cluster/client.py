@@ -18,7 +18,7 @@ from . import build
 from .errors import ClusterError, last_lines
 
 PATIENCE = 60.0
-HARMLESS = {
+HARMLESS: dict[str, Any] = {
     "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
     "containers": [
         {
@@ -28,7 +28,7 @@ HARMLESS = {
         }
     ],
 }
-"""A pod that every Pod Security level allows."""
+"""The spec of a pod that every Pod Security level allows."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity
+from jupyterhub_aiinfn.backends.local.processes import ProcessIdentity, stat_fields
 
 from . import addons, build, certificates, control_plane, images, namespaces, network, node
 from .client import Client
@@ -77,11 +77,21 @@ class Cluster:
         self._start(self.state, name)
 
     def stop(self, name: str) -> None:
-        """End one part as an administrator would; killed when it does not go soon."""
-        state = self.state
-        if name not in state.processes:
-            raise _no_such_part(name, state.processes)
-        _end(state.processes[name])
+        """End one part as an administrator would; killed when it does not go soon.
+
+        Those who watch an API server that is stopped so may take minutes to come back to the next one (CoreDNS: 100 s).
+        """
+        _end(self._process(name), signal.SIGTERM, signal.SIGKILL)
+
+    def kill(self, name: str) -> None:
+        """End one part as a fault would."""
+        _end(self._process(name), signal.SIGKILL)
+
+    def _process(self, name: str) -> ProcessIdentity:
+        processes = self.state.processes
+        if name not in processes:
+            raise _no_such_part(name, processes)
+        return processes[name]
 
     def import_images(self, archive: Path) -> None:
         """Give the node the images of an archive (``docker-archive`` or OCI); pods use ``imagePullPolicy: Never``."""
@@ -184,7 +194,8 @@ class Cluster:
         key = _made_from(commands[name])
         if state.alive(name) and state.done.get(name) == key:
             return False
-        _end(state.processes.get(name))
+        if name in state.processes:
+            _end(state.processes[name], signal.SIGKILL)
         namespaces.start_inside(state, name, commands[name])
         state.done[name] = key
         state.save()
@@ -234,10 +245,18 @@ def _started(names: Sequence[str]) -> str:
     return f"started {', '.join(names)}" if names else "there"
 
 
-def _end(process: ProcessIdentity | None) -> None:
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process is None or not process.send(number) or _within(STOP_PATIENCE, lambda: not process.alive()):
+def _end(process: ProcessIdentity, *signals: int) -> None:
+    """Send each signal until the process has ended; the last one is SIGKILL."""
+    for number in signals:
+        process.send(number)
+        if _within(STOP_PATIENCE, lambda: _gone(process)):
             return
+
+
+def _gone(process: ProcessIdentity) -> bool:
+    """Whether nothing is left of it: a zombie's last threads may still hold its port."""
+    fields = stat_fields(process.pid)
+    return fields is None or int(fields[19]) != process.start_time
 
 
 def _made_from(command: Sequence[str]) -> str:

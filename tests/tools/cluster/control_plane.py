@@ -65,6 +65,7 @@ def _api_server(state: State) -> dict[str, object]:
         "service-cluster-ip-range": addresses.services,
         "authorization-mode": "Node,RBAC",
         "enable-admission-plugins": "NodeRestriction",
+        "allow-privileged": True,  # as clusters do: the namespaces' Pod Security decides
         "anonymous-auth": False,
         "client-ca-file": keys / "ca.crt",
         "tls-cert-file": keys / "apiserver.crt",
