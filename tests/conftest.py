@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.cluster.place import Place, State
-
 TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "skipped")
 
@@ -48,7 +46,8 @@ class Closing:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if os.geteuid() != 0:
             self.for_root = leave_out("root", config, items)
-        if not self.cluster and not own_cluster_is_up():
+        of_cluster = any(item.get_closest_marker("cluster") for item in items)
+        if of_cluster and not self.cluster and not own_cluster_is_up():
             self.for_cluster = leave_out("cluster", config, items)
         self.hardware = {item.nodeid for item in items if item.get_closest_marker("hardware")}
 
@@ -137,4 +136,6 @@ def own_cluster_is_up() -> bool:
 
     A KUBECONFIG alone is no invitation: it may be that of the cluster at work, and a plain `pytest` asks nobody.
     """
+    from tests.tools.cluster.place import Place, State  # only where there are such tests: this file also stands alone
+
     return State.load(Place.of_checkout()).up()

@@ -223,7 +223,7 @@ def test_everything_in_use_names_the_time_and_what_else_would_do() -> None:
     )
     tomorrow = {"a100": DeviceCount(2, 2, next_free_at=NOW + timedelta(days=1)), "t4": DeviceCount(1, 1)}
     sentence = refusal(NothingFree, {"profile": "gpu", "accelerator": "a100"}, world=situation(devices=tomorrow))
-    assert sentence.endswith("expected free at 2026-06-16 13:00 at the latest: try again then")
+    assert sentence.endswith("expected free at 2026-06-16 13:00 CEST at the latest: try again then")
 
 
 def test_without_a_known_end_no_time_is_promised() -> None:
