@@ -69,6 +69,7 @@ async def nothing_left(workload_id: str) -> dict[int, str]:
     return left
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("person", ["alice", None], ids=["session", "job"])
 async def test_a_runner_killed_at_any_moment_leaves_no_process(backend: LocalBackend, person: str | None) -> None:
     moments = random.Random(4)

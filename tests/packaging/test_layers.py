@@ -72,6 +72,7 @@ def required(name: str, extras: frozenset[str], seen: set[tuple[str, frozenset[s
             yield from required(canonicalize_name(requirement.name), frozenset(requirement.extras), seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("extra", STARTS_WITH)
 def test_an_extra_brings_all_that_its_process_needs(extra):
     there = set(required("jupyterhub-aiinfn", frozenset({extra} - {""}), set()))

@@ -78,6 +78,7 @@ def test_the_second_build_finds_the_first_one(builder: Builder) -> None:
     assert read_json(builder.path / "ready.json")["built_at"] == built_at
 
 
+@pytest.mark.slow
 def test_two_builders_at_once_build_once_and_both_see_progress(builder: Builder) -> None:
     builder.freeze(builder.index.add(kernel_wheel()), *(builder.index.add(wheel(f"p{n}")) for n in range(8)))
     builder.index.seconds_between_pieces = 0.08

@@ -53,6 +53,7 @@ def command(builder: Builder, tmp_path: Path) -> Command:
     return Command(builder, tmp_path)
 
 
+@pytest.mark.slow
 def test_list_build_verify_prune(command: Command) -> None:
     assert "demo  not built" in command("list")[1]
     code, output = command("build", "demo")
