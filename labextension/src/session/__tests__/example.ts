@@ -52,7 +52,6 @@ export const LIMITS: SessionLimits = {
     profile: 'gpu',
     size: 'small',
     image: 'python',
-    image_name: 'Python',
     accelerator: null,
     accelerator_count: 0,
     devices: [],
