@@ -300,7 +300,9 @@ async def test_all_end_together_though_one_runner_does_not_react(local: LocalBac
     ended = await local.end_all("the platform stops", 0.5)
     assert time.monotonic() - began < 4
     assert {workload.reason for workload in ended} == {EndReason.platform_stopped}
-    assert not any(one.alive() for one in processes)
+    while any(one.alive() for one in processes):  # the kernel takes a moment to end what was killed
+        assert time.monotonic() - began < 6
+        await asyncio.sleep(0.02)
 
 
 def test_what_is_recorded_is_flushed_with_its_name(
