@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -137,6 +138,8 @@ def _started(command: Sequence[str], log: Path) -> ProcessIdentity:
     finally:
         os.close(output)
         os.close(nothing)
+    # it may outlive us, and when it does not, nobody shall find its zombie among our children
+    threading.Thread(target=os.waitpid, args=(parent, 0), name=f"wait for {parent}", daemon=True).start()
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline and ProcessIdentity.of(parent) is not None:
         found = children(parent)
