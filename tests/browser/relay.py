@@ -50,12 +50,14 @@ class Relay:
                 threading.Thread(target=self._pass_on, args=(client,), daemon=True).start()
 
     def _pass_on(self, client: socket.socket) -> None:
-        self._awake.wait()
-        with contextlib.suppress(OSError):
-            upstream = socket.create_connection(self._target)
-            self._pairs.append((client, upstream))
-            threading.Thread(target=self._copy, args=(upstream, client), daemon=True).start()
-            self._copy(client, upstream)
+        with client, contextlib.suppress(OSError):
+            self._awake.wait()
+            with socket.create_connection(self._target) as upstream:
+                self._pairs.append((client, upstream))
+                back = threading.Thread(target=self._copy, args=(upstream, client), daemon=True)
+                back.start()
+                self._copy(client, upstream)
+                back.join()
 
     def _copy(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
