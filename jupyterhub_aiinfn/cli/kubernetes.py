@@ -60,6 +60,29 @@ def manifests(values: Path, nodes: Path | None) -> None:
         click.echo(f"---\n{yaml_text(part)}", nl=False)
 
 
+@kubernetes.command("chart-values")
+@values_option
+@click.option("--hub-image", metavar="IMAGE", help="A container image with JupyterHub and this program.")
+def print_chart_values(values: Path, hub_image: str | None) -> None:
+    """Print the values of the JupyterHub chart that follow, for `helm upgrade --install --values`.
+
+    Nothing in them is secret, and nothing is sent anywhere.
+    """
+    from jupyterhub_aiinfn.backends.kubernetes.chart import chart_values
+    from jupyterhub_aiinfn.values.writing import yaml_text
+
+    if hub_image is not None and (not hub_image or not hub_image.isascii() or set(hub_image) & set(" \t\r\n")):
+        raise click.BadParameter("give the name of a container image, such as registry.example.org/aiinfn/hub:1")
+    found = load_values(values)
+    text = yaml_text(chart_values(found, hub_image))
+    if hub_image is None:
+        click.echo("hub.image is not set: the chart's own image lacks this program; give --hub-image", err=True)
+    source = click.format_filename(values, shorten=True)
+    click.echo(
+        f"# Made by `aiinfn kubernetes chart-values` from {source}, values {values_hash(found)}.\n{text}", nl=False
+    )
+
+
 @kubernetes.command()
 @values_option
 @nodes_option

@@ -176,3 +176,41 @@ def test_wrong_objects_are_a_sentence_or_a_drift(tmp_path: Path, content: bytes)
     done = aiinfn("check", "--values", FARM, "--found", file)
     assert done.returncode == 1
     assert "give the file that `kubectl get … -A -o yaml` writes" in done.stderr or "is not there; apply" in done.stdout
+
+
+# The chart
+
+
+def test_the_values_of_the_chart_come_out_as_yaml() -> None:
+    done = aiinfn("chart-values", "--values", FARM, "--hub-image", "registry.example.org/hub:1")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = yaml.safe_load(done.stdout)
+    assert found["hub"]["image"] == {"name": "registry.example.org/hub", "tag": "1"}
+    assert found["hub"]["serviceAccount"]["name"] == "hub"
+    assert "configure(c)" in found["hub"]["extraConfig"]["zz-aiinfn"]
+    assert found["cull"] == {"enabled": False}
+
+
+def test_without_an_image_of_the_hub_it_is_said() -> None:
+    code, out, err = within("chart-values", "--values", FARM)
+    assert code == 0
+    assert "image" not in yaml.safe_load(out)["hub"]
+    assert "give --hub-image" in err
+
+
+@pytest.mark.parametrize("image", ["", "a b", "a\nb", "\u00e9"])
+def test_no_image_of_the_hub_is_a_sentence(image: str) -> None:
+    code, out, err = within("chart-values", "--values", FARM, "--hub-image", image)
+    assert (code, out) == (2, "")
+    assert "give the name of a container image" in err
+
+
+def test_values_of_one_machine_are_none_of_the_chart(tmp_path: Path) -> None:
+    code, out, err = within("chart-values", "--values", CONFIG / "local.yaml")
+    assert (code, out) == (1, "")
+    assert "these values are for one machine" in err
+    huge = tmp_path / "huge.yaml"
+    huge.write_text("a: " + "x" * (2 << 20))
+    code, out, err = within("chart-values", "--values", huge)
+    assert (code, out) == (1, "")
+    assert "must be at most 1024 KiB" in err
