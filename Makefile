@@ -46,8 +46,8 @@ check: setup ## ruff, mypy --strict, import-linter, types of the API, prettier, 
 	$(TOOL) --in labextension "eslint" -- jlpm eslint:check
 
 .PHONY: test
-test: check ## everything that CI runs
-	$(PYTEST) --whole
+test: check ## everything that CI runs; in three processes, with a Kubernetes cluster that is started for it
+	$(BIN)/python -m tests.tools.cluster run $(BIN)/python -m pytest --whole -n 3
 
 .PHONY: test-fast
 test-fast: setup ## what needs no hub and no browser, in less than two minutes
@@ -69,6 +69,14 @@ cluster-status: python ## what runs of that cluster
 test-cluster: cluster-up ## the tests that need a cluster, on the one of KUBECONFIG where that is given
 	$(PYTEST) --cluster -m cluster
 
+.PHONY: test-slow
+test-slow: cluster-up ## the faults of a cluster that take minutes, 15 in all
+	$(PYTEST) --cluster --fault-minutes -m fault_minutes
+
+.PHONY: images
+images: setup ## build and verify the container images; ONLY="hub service", BASE=debian:13-slim, ARGS="--builder podman"
+	$(BIN)/python -m scripts.container_images $(if $(BASE),--base "$(BASE)") $(ARGS) $(ONLY)
+
 .PHONY: docs
 docs: setup ## the documentation, in docs/_build/html; warnings are errors
 	$(TOOL) "sphinx" -- $(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
@@ -76,6 +84,10 @@ docs: setup ## the documentation, in docs/_build/html; warnings are errors
 .PHONY: bench
 bench: setup ## side by side with what it replaces; writes bench/results/*.json
 	$(BIN)/python -m bench.run
+
+.PHONY: bench-cluster
+bench-cluster: cluster-up ## the same for sessions on a cluster, beside a stock KubeSpawner; ONLY="spawn-kueue"
+	$(BIN)/python -m bench.run --cluster $(ONLY)
 
 .PHONY: types
 types: setup ## labextension/src/api.ts from the OpenAPI document of the service

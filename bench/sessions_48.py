@@ -175,9 +175,9 @@ def _round(server: servers.Server, options: Mapping[str, str]) -> Round:
     tokens = {name: api.headers["Authorization"] for name, api in apis.items()}
     for api in apis.values():
         api.close()
-    before = _loop(chief)
+    before = loop_histogram(chief)
     asyncio.run(_live(server, options, tokens, found))
-    found.loop_p99 = _p99_bucket(before, _loop(chief))
+    found.loop_p99 = p99_bucket(before, loop_histogram(chief))
     chief.close()
     return found
 
@@ -362,7 +362,7 @@ def _part(server: servers.Server, process: psutil.Process) -> str | None:
     return None
 
 
-def _loop(chief: httpx.Client) -> dict[float, float]:
+def loop_histogram(chief: httpx.Client) -> dict[float, float]:
     """The hub's own histogram of how long its loop took to come round: upper bound to count (cumulative)."""
     text = chief.get(str(chief.base_url).removesuffix("api/") + "metrics").raise_for_status().text
     return {
@@ -373,7 +373,7 @@ def _loop(chief: httpx.Client) -> dict[float, float]:
     }
 
 
-def _p99_bucket(before: Mapping[float, float], after: Mapping[float, float]) -> float:
+def p99_bucket(before: Mapping[float, float], after: Mapping[float, float]) -> float:
     """The smallest bound that holds 99 of 100 ticks between the two looks."""
     counts = {bound: after[bound] - before.get(bound, 0.0) for bound in sorted(after)}
     whole = counts[max(counts)]

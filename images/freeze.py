@@ -3,6 +3,9 @@
 
     python images/freeze.py [--upgrade] [IMAGE ...]
 
+A ``requirements.in`` with a line ``# extras: NAME ...`` also asks for what those extras of pyproject.toml ask for, in
+the versions of requirements/dev.txt: what is tested is installed. An extra that is not there asks for nothing.
+
 The result holds for Linux (x86_64 and aarch64) and CPython 3.11 to 3.13, names no package index, and has one comment
 below each pin, ``# size: BYTES``: what its largest wheel for x86_64 weighs, so that a build knows how much there is to
 download before it begins. uv resolves (from the index that uv or pip are configured for); pip installs.
@@ -12,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -22,10 +26,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from packaging.markers import Marker
+from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
 
 PYTHONS = ("3.11", "3.12", "3.13")
 MACHINES = ("x86_64", "aarch64")
+ROOT = Path(__file__).resolve().parents[1]
+TESTED = ROOT / "requirements" / "dev.txt"
 FIRST_PYTHON = f"python_full_version >= '{PYTHONS[0]}'"
 
 
@@ -47,7 +54,9 @@ def main() -> int:
 def freeze(folder: Path, *, upgrade: bool = False) -> int:
     """Write ``folder/requirements.txt`` and return the number of its pins."""
     target = folder / "requirements.txt"
-    packages = resolve(folder / "requirements.in", "" if upgrade else today(target))
+    requirements = folder / "requirements.in"
+    constraints = today(TESTED) if of_extras(requirements) else "" if upgrade else today(target)
+    packages = resolve(requirements, constraints)
     pins = list(filter(None, map(pin, packages)))
     heading = f"# Frozen from requirements.in by images/freeze.py; CPython {PYTHONS[0]} to {PYTHONS[-1]} on Linux.\n"
     target.write_text(heading + "".join(pins))
@@ -68,11 +77,24 @@ def resolve(requirements: Path, constraints: str) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         kept, output = Path(folder, "constraints.txt"), Path(folder, "pylock.toml")
         kept.write_text(constraints)
+        wanted = Path(folder, "requirements.in")
+        wanted.write_text("\n".join([requirements.read_text(), *of_extras(requirements)]))
         command = [uv(), "pip", "compile", "--universal", "--quiet", "--no-header", "--only-binary", ":all:"]
         command += ["--python-version", PYTHONS[0], "--format", "pylock.toml", "-c", str(kept), "-o", str(output)]
-        if subprocess.run([*command, str(requirements)], env=environment).returncode:
+        if subprocess.run([*command, str(wanted)], env=environment).returncode:
             raise SystemExit(f"{requirements} cannot be resolved; where today's pins are in the way, use --upgrade")
         return list(tomllib.loads(output.read_text())["packages"])
+
+
+def of_extras(requirements: Path) -> list[str]:
+    """What the project and those of its extras require that a ``requirements.in`` names; nothing if it names none."""
+    named = re.findall(r"(?m)^# extras: (.+)$", requirements.read_text())
+    if not named:
+        return []
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    wanted = [line for extra in named[0].split() for line in extras.get(extra, [])]
+    return [*project["dependencies"], *(line for line in wanted if Requirement(line).name != project["name"])]
 
 
 def uv() -> str:

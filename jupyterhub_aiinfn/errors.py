@@ -11,7 +11,8 @@
     │   │   └── Busy             429: too many sessions are starting at this moment
     │   └── EnvironmentMissing   409: the image's environment is being built
     ├── BackendError             the backend could not do what it was asked
-    │   └── WorkloadNotFound     no workload of that id
+    │   ├── WorkloadNotFound     no workload of that id
+    │   └── ClusterRefused       a call of the cluster's API was refused or not answered (carries code and reason)
     ├── OwnEnvironmentError      a person's own environment could not be made, changed or used
     ├── StateError               the state folder cannot be used (locked, newer, unwritable, full)
     └── ServiceError             the platform service answered with an error (carries status and reason)
@@ -119,6 +120,15 @@ class BackendError(AiinfnError):
 
 class WorkloadNotFound(BackendError):
     """No workload of that id."""
+
+
+class ClusterRefused(BackendError):
+    """The API server of the cluster refused a call, or did not answer it: then ``code`` is 0."""
+
+    def __init__(self, sentence: str, *, code: int, reason: str = "") -> None:
+        super().__init__(sentence)
+        self.code = code
+        self.reason = reason
 
 
 class OwnEnvironmentError(AiinfnError):

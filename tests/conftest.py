@@ -6,11 +6,15 @@ import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "skipped")
+FIRST = ("cluster", "browser", "attacker", "images", "supervisor")
+"""Folders whose files take longest, in the order in which they begin when several processes run them."""
+HINTS = {"a cluster": ": `make test-cluster`", "minutes": ": `make test-slow`"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,39 +28,81 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="run what is marked cluster: on the cluster of KUBECONFIG when that is set, else on this checkout's own",
     )
+    parser.addoption("--fault-minutes", action="store_true", help="run what is marked fault_minutes too")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.pluginmanager.register(Closing(config), "aiinfn-closing")
+    config.pluginmanager.register(Choosing(config), "aiinfn-choosing")
+    if not is_worker(config):
+        config.pluginmanager.register(Closing(config), "aiinfn-closing")
 
 
-class Closing:
-    """Counts each test once, by its folder, and closes the run with what it counted."""
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """With ``-n``: a file is run by one process, and the cluster is of one process at a time."""
+    from xdist.scheduler import LoadScopeScheduling  # only where xdist runs: this file also stands alone
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            on_cluster = folder_of(nodeid) == "cluster" or "kubernetes" in nodeid.partition("[")[2]  # of the contract
+            return "tests/cluster" if on_cluster else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False  # in the order of Choosing, not by the number of tests in a file
+    return ByFile(config, log)
+
+
+class Choosing:
+    """Leaves out what cannot run here, in each process that runs tests; long folders come first."""
 
     def __init__(self, config: pytest.Config) -> None:
-        self.whole: bool = config.getoption("--whole")
         self.cluster: bool = config.getoption("--cluster")
-        self.outcome: dict[str, str] = {}
-        self.hardware: set[str] = set()
-        self.faults: list[str] = []
-        self.for_root = 0
-        self.for_cluster = 0
-        self.seconds: Counter[str] = Counter()
+        self.left_out: Counter[str] = Counter()
+        self.not_collected: dict[str, str] = {}
 
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         if os.geteuid() != 0:
-            self.for_root = leave_out("root", config, items)
+            self.left_out["root"] = leave_out("root", config, items)
         of_cluster = any(item.get_closest_marker("cluster") for item in items)
         if of_cluster and not self.cluster and not own_cluster_is_up():
-            self.for_cluster = leave_out("cluster", config, items)
-        self.hardware = {item.nodeid for item in items if item.get_closest_marker("hardware")}
+            self.left_out["a cluster"] = leave_out("cluster", config, items)
+        if not config.getoption("--fault-minutes"):
+            self.left_out["minutes"] = leave_out("fault_minutes", config, items)
+        if is_worker(config):
+            # The end of a run in several processes is short only when what is left then is short.
+            items.sort(key=lambda item: FIRST.index(folder_of(item.nodeid)) if folder_of(item.nodeid) in FIRST else 99)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed or report.skipped:
-            self.outcome[report.nodeid] = report.outcome
+            self.not_collected[report.nodeid] = report.outcome
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if is_worker(session.config):
+            session.config.workeroutput["aiinfn"] = (dict(self.left_out), self.not_collected)
+
+
+class Closing:
+    """Counts each test once, by its folder, and closes the run with what it counted; in one process of a run."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.whole: bool = config.getoption("--whole")
+        self.choosing: Choosing = config.pluginmanager.getplugin("aiinfn-choosing")
+        self.left_out_tests = self.choosing.left_out
+        self.outcome: dict[str, str] = self.choosing.not_collected
+        self.hardware: set[str] = set()
+        self.faults: list[str] = []
+        self.seconds: Counter[str] = Counter()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """What a process of a run in several says at its end; each of them collected everything."""
+        left_out, not_collected = getattr(node, "workeroutput", {}).get("aiinfn", ({}, {}))
+        self.left_out_tests.update({name: count for name, count in left_out.items() if not self.left_out_tests[name]})
+        self.outcome.update(not_collected)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test failed if any of its phases did, and was skipped if no phase failed and one skipped."""
+        if "hardware" in report.keywords:
+            self.hardware.add(report.nodeid)
         self.seconds[folder_of(report.nodeid)] += report.duration
         before = self.outcome.get(report.nodeid)
         if before == "failed" or report.outcome == "failed":
@@ -101,10 +147,9 @@ class Closing:
         for folder, counts in sorted(folders.items()):
             numbers = "  ".join(f"{counts[name]:5} {name}" for name in OUTCOMES)
             terminalreporter.line(f"{folder:{width}}  {numbers}  {self.seconds[folder]:6.0f} s")
-        if self.for_root:
-            terminalreporter.line(f"{self.for_root} tests that need root were left out")
-        if self.for_cluster:
-            terminalreporter.line(f"{self.for_cluster} tests that need a cluster were left out: `make test-cluster`")
+        for what, count in self.left_out_tests.items():
+            if count:
+                terminalreporter.line(f"{count} tests that need {what} were left out{HINTS.get(what, '')}")
         for fault in self.faults:
             terminalreporter.line(f"FAULT: {fault}", red=True)
 
@@ -115,6 +160,11 @@ class Closing:
         if total:
             failed = total["failed"] + len([fault for fault in self.faults if "ran nothing" in fault])
             print(f"{total['passed']} passed, {failed} failed, {total['skipped']} skipped", flush=True)
+
+
+def is_worker(config: pytest.Config) -> bool:
+    """Whether this is one of several processes that run tests, and not the one that counts."""
+    return hasattr(config, "workerinput")
 
 
 def folder_of(name: str) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from jupyterhub_aiinfn.api.availability import Availability
 from jupyterhub_aiinfn.api.storage import FolderKind, StorageUse
 from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Progress, Usage, Workload, WorkloadKind
+from jupyterhub_aiinfn.errors import BackendError
 
 
 def new_workload_id() -> str:
@@ -59,6 +60,40 @@ class WorkloadSpec:
     """At most one live workload has this key: a second start with it returns the first one."""
 
 
+HOLD = ("/bin/sh", "-c", "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done")
+"""Does nothing, and ends at once when it is asked to."""
+
+
+def hold_spec(accelerator: str, count: int, holder: str, project: str | None, max_seconds: int | None) -> WorkloadSpec:
+    """The job that holds devices. Raises :class:`BackendError` for a count that is none."""
+    if count < 1:
+        raise BackendError(f'{count} of "{accelerator[:60]}" were to be held; ask for one at least')
+    return WorkloadSpec(
+        kind=WorkloadKind.job,
+        job_class=JobClass.platform,
+        name=f"{count} {accelerator[:60]} held for {holder[:60]}",
+        command=HOLD,
+        cores=0.01,
+        memory_gib=1 / 32,
+        project=project,
+        accelerator=accelerator,
+        accelerator_count=count,
+        max_seconds=max_seconds,
+        grace_seconds=1,
+    )
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number about a backend at this moment."""
+
+    name: str
+    """Letters, digits and ``_``, the unit at its end; from a closed list of each backend."""
+    says: str
+    """What it says, in a sentence."""
+    value: float
+
+
 class Backend(ABC):
     """Where workloads run.
 
@@ -73,10 +108,11 @@ class Backend(ABC):
 
     @abstractmethod
     async def start(self, spec: WorkloadSpec, secret_environment: Mapping[str, str] | None = None) -> Workload:
-        """Start a workload and return it once its process exists.
+        """Start a workload and return it once the backend has taken it up.
 
-        Devices are allotted in one step: of two callers who want the last one, one gets
-        :class:`~jupyterhub_aiinfn.errors.NothingFree`. ``secret_environment`` reaches the process and nothing else.
+        On one machine its process exists then, and devices are allotted in one step: of two callers who want the last
+        one, one gets :class:`~jupyterhub_aiinfn.errors.NothingFree`. On a cluster it may still be starting, and waits
+        for its devices until they are free. ``secret_environment`` reaches the process and nothing else.
         """
 
     @abstractmethod
@@ -122,6 +158,44 @@ class Backend(ABC):
     @abstractmethod
     async def progress(self, workload_id: str) -> Progress | None:
         """How far a job says it is; None when it has not said."""
+
+    async def hold(
+        self,
+        accelerator: str,
+        count: int,
+        holder: str,
+        *,
+        project: str | None = None,
+        max_seconds: int | None = None,
+    ) -> Workload:
+        """Keep devices for ``holder`` from everybody else until :meth:`release`, at most so many seconds.
+
+        What is returned is a live job that does nothing and counts as all others do; it outlives whoever asked. Raises
+        :class:`~jupyterhub_aiinfn.errors.NothingFree` when they are not to be had now; then nothing is held. On a
+        cluster with Kueue ``project`` says in whose queue.
+        """
+        spec = hold_spec(accelerator, count, holder, project, max_seconds)
+        return await self.start(spec)
+
+    async def release(self, workload_id: str) -> Workload:
+        """Give back what is held; idempotent."""
+        return await self.stop(workload_id, "the devices were given back", grace_seconds=0)
+
+    async def acknowledge_end(self, workload_id: str) -> None:
+        """The end of a workload is on record elsewhere, so the backend need not keep it any longer; idempotent.
+
+        Nothing more happens here: a backend that keeps its own records forgets them by itself.
+        """
+        await self.workload(workload_id)
+
+    @property
+    def trouble(self) -> str:
+        """Why what is told may be old, in words; empty when it is not."""
+        return ""
+
+    def figures(self) -> list[Figure]:
+        """Numbers about the backend itself, for whoever watches over it; reading them asks nobody."""
+        return []
 
     async def usage(self) -> dict[str, Usage]:
         """What each live session has used, measured from outside it, by its id.

@@ -45,19 +45,59 @@ def kubernetes() -> None:
 @kubernetes.command()
 @values_option
 @nodes_option
-def manifests(values: Path, nodes: Path | None) -> None:
+@click.option(
+    "--diff",
+    "compare",
+    is_flag=True,
+    help="Ask the cluster with kubectl, and say in a line each what applying would change, and what is left over.",
+)
+@click.option(
+    "--kubeconfig", type=PATH, metavar="FILE", help="For --diff: how the cluster is reached; default: as kubectl."
+)
+def manifests(values: Path, nodes: Path | None, compare: bool, kubeconfig: Path | None) -> None:
     """Print namespaces, rights, network policies and the queues of Kueue as YAML, for `kubectl apply -f -`.
 
-    Nothing is sent anywhere. What there is to say about the nodes is said on standard error.
+    Nothing is changed anywhere, and without --diff nothing is sent anywhere. What there is to say about the nodes is
+    said on standard error. With --diff the exit code is 0 when the cluster is as the values say, 1 when it is not, and
+    2 when that cannot be told.
     """
     from jupyterhub_aiinfn.values.writing import yaml_text
 
+    if compare:
+        raise click.exceptions.Exit(_compare(values, nodes, kubeconfig))
+    if kubeconfig is not None:
+        raise click.UsageError("--kubeconfig is for --diff; without it no cluster is asked")
     found = load_values(values)
     parts = wanted(found, nodes)
     source = click.format_filename(values, shorten=True)
     click.echo(f"# Made by `aiinfn kubernetes manifests` from {source}, values {values_hash(found)}.")
     for part in parts:
         click.echo(f"---\n{yaml_text(part)}", nl=False)
+
+
+def _compare(values: Path, nodes: Path | None, kubeconfig: Path | None) -> int:
+    """Print what on the cluster is not as the values say; the exit code."""
+    from jupyterhub_aiinfn.backends.kubernetes.kubectl import objects_of
+    from jupyterhub_aiinfn.errors import AiinfnError
+
+    try:
+        parts = wanted(load_values(values), nodes)
+        found = objects_of(parts, kubeconfig)
+    except AiinfnError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 2
+    return _print_drift(parts, found)
+
+
+def _print_drift(parts: list[dict[str, Any]], found: list[Mapping[str, Any]]) -> int:
+    from jupyterhub_aiinfn.backends.kubernetes.drift import drift
+
+    differences = drift(parts, found)
+    for difference in differences:
+        click.echo(difference)
+    if not differences:
+        click.echo("the cluster is as the values say")
+    return 1 if differences else 0
 
 
 @kubernetes.command("chart-values")
@@ -99,14 +139,9 @@ def check(values: Path, nodes: Path | None, found: Path) -> None:
 
     Whatever was changed, removed or left behind is one line. Nothing is asked of the cluster: you give what it has.
     """
-    from jupyterhub_aiinfn.backends.kubernetes.drift import drift
-
-    differences = drift(wanted(load_values(values), nodes), read_objects(found, OBJECTS))
-    for difference in differences:
-        click.echo(difference)
-    if differences:
-        raise click.exceptions.Exit(1)
-    click.echo("the cluster is as the values say")
+    code = _print_drift(wanted(load_values(values), nodes), read_objects(found, OBJECTS))
+    if code:
+        raise click.exceptions.Exit(code)
 
 
 def wanted(values: Values, nodes: Path | None) -> list[dict[str, Any]]:

@@ -29,6 +29,7 @@ COMMANDS = {
         "jupyterhub_aiinfn.cli.kubernetes:kubernetes",
         "Print what a cluster needs, and say what on it is not so.",
     ),
+    "accept": ("jupyterhub_aiinfn.cli.accept:accept", "Prove on a cluster what its values promise."),
     "values": ("jupyterhub_aiinfn.cli.values:values", "Check, show, import and apply the values file."),
 }
 """Name: where the command is, and what it does in one line."""

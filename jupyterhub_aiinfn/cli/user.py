@@ -36,7 +36,7 @@ def open_people(state: Path | None, values: Path | None) -> People:
     from jupyterhub_aiinfn.supervisor.record import check_owner
 
     folder = StateFolder(find_state(state))
-    known = known_values(values, folder)
+    known = known_values(values, folder, of_cluster=True)
     folder.prepare()
     check_owner(folder)
     return People(folder, known.values)

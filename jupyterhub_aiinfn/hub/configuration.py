@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,10 @@ from jupyterhub_aiinfn.backends.local.installation import Installation
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.current import CurrentValues
 
-from . import new_rows, pages
+from . import cancelling, new_rows, pages
 from . import values as values_handlers
 from .availability import AvailabilityFeed
+from .configuration_kubernetes import Place, configure_sessions
 from .last_choices import LastChoices
 from .password import PasswordAuthenticator
 from .people import People
@@ -35,6 +37,7 @@ SERVICE_SCOPES = ("start:servers", "read:servers")
 """What the service does in its own name: start a session whose environment is ready, and see whether it came up.
 Who somebody is, it asks with that person's token."""
 ACCESS_SERVICE = f"access:services!service={SERVICE}"
+ROLE = {"name": "aiinfn-service", "services": [SERVICE], "scopes": list(SERVICE_SCOPES)}
 SESSION_SCOPES = ("users:activity!user", "access:servers!server", "delete:servers!server", ACCESS_SERVICE)
 """What a session's own token may do: report activity, be reached, end itself (and no other session), and use the
 platform service as its person. It may start nothing: a session that could would outlive its own end."""
@@ -58,6 +61,11 @@ def write_configuration(
     _service(c, platform.values, installation)
     _sessions(c, platform, installation)
     pages.configure(c, platform)
+    begin(platform)
+
+
+def begin(platform: Platform) -> None:
+    """Have the watches begin with the hub's event loop; without one (tests of the configuration) nothing happens."""
     with contextlib.suppress(RuntimeError):
         loop = asyncio.get_running_loop()
         loop.call_soon(platform.start)
@@ -115,13 +123,24 @@ def _storage(c: Any, installation: Installation) -> None:
 def _people(c: Any, platform: Platform, installation: Installation) -> None:
     state = installation.state
     changes = values_handlers.handlers(platform.follower, state.secret("values-token")) if platform.follower else []
+    people = People(state, platform.current)
+    c.JupyterHub.authenticator_class = password_authenticator(people, state.secret("cookie-secret"), changes)
+    configure_rights(c)
+
+
+def password_authenticator(people: People, login_key: str, more_handlers: Sequence[Any] = ()) -> type:
+    """The authenticator of these people; ``login_key`` are hexadecimal digits."""
     attributes = {
-        "people": People(state, platform.current),
-        "login_key": bytes.fromhex(state.secret("cookie-secret")),
-        "more_handlers": changes,
+        "people": people,
+        "login_key": bytes.fromhex(login_key),
+        "more_handlers": [*more_handlers, *cancelling.HANDLERS],
         "__module__": __name__,
     }
-    c.JupyterHub.authenticator_class = type("PasswordAuthenticator", (PasswordAuthenticator,), attributes)
+    return type("PasswordAuthenticator", (PasswordAuthenticator,), attributes)
+
+
+def configure_rights(c: Any) -> None:
+    """How long an identity counts, and what administrators and tokens may do, whoever lets people in."""
     c.Authenticator.refresh_pre_spawn = True
     c.Authenticator.auth_refresh_age = 60
     # Who left the groups that may log in loses the tokens too, not only the page.
@@ -129,6 +148,7 @@ def _people(c: Any, platform: Platform, installation: Installation) -> None:
     c.JupyterHub.admin_access = False
     c.JupyterHub.shutdown_on_logout = False
     c.JupyterHub.extra_user_scopes = {ACCESS_SERVICE}
+    c.JupyterHub.oauth_require_pkce = True
 
 
 def _service(c: Any, values: Values, installation: Installation) -> None:
@@ -137,34 +157,49 @@ def _service(c: Any, values: Values, installation: Installation) -> None:
     host = urlsplit(values.site.url).hostname if values.site.url else ""
     c.Proxy.extra_routes = {f"{host}/services/{SERVICE}/": installation.service_url}
     c.JupyterHub.services = [
-        {
-            "name": SERVICE,
-            "api_token": installation.state.secret("service-token"),
-            "oauth_client_id": f"service-{SERVICE}",
-            "oauth_redirect_uri": f"/services/{SERVICE}/oauth_callback",
-            "oauth_no_confirm": True,
-            "oauth_client_allowed_scopes": [],
-            "display": False,
-        },
+        service_entry(installation.state.secret("service-token")),
         # With it the supervisor asks for the routes of a proxy that it had to start again.
         {"name": SUPERVISOR, "api_token": installation.state.secret("supervisor-token"), "display": False},
     ]
     c.JupyterHub.load_roles = [
-        {"name": "aiinfn-service", "services": [SERVICE], "scopes": list(SERVICE_SCOPES)},
+        ROLE,
         {"name": "aiinfn-supervisor", "services": [SUPERVISOR], "scopes": ["proxy"]},
     ]
-    c.JupyterHub.oauth_require_pkce = True
+
+
+def service_entry(token: str) -> dict[str, Any]:
+    """The platform service as the hub knows it."""
+    return {
+        "name": SERVICE,
+        "api_token": token,
+        "oauth_client_id": f"service-{SERVICE}",
+        "oauth_redirect_uri": f"/services/{SERVICE}/oauth_callback",
+        "oauth_no_confirm": True,
+        "oauth_client_allowed_scopes": [],
+        "display": False,
+    }
 
 
 def _sessions(c: Any, platform: Platform, installation: Installation) -> None:
-    limits = platform.values.limits
+    """One machine or a cluster, as the values say."""
+    service_url = f"{installation.service_url}/services/{SERVICE}"
+    configure_common(c, platform.values)
+    if platform.values.kubernetes is not None:
+        state = installation.state
+        configure_sessions(c, platform, Place(service_url, state.hub, facts_token=state.secret("facts-token")))
+        return
     attributes = {
         "__module__": __name__,
         "platform": platform,
         "lab_prefix": installation.lab_prefix,
-        "service_url": f"{installation.service_url}/services/{SERVICE}",
+        "service_url": service_url,
     }
     c.JupyterHub.spawner_class = type("LocalSpawner", (LocalSpawner,), attributes)
+
+
+def configure_common(c: Any, values: Values) -> None:
+    """What is the same for sessions wherever they run."""
+    limits = values.limits
     c.JupyterHub.allow_named_servers = limits.sessions_per_person > 1
     c.JupyterHub.named_server_limit_per_user = NAMES_PER_PERSON + new_rows.KEPT
     # The decision refuses what is too much at a time, in words. The hub's own limit counts requests that are being

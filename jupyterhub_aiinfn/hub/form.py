@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from markupsafe import Markup
 from jupyterhub_aiinfn.errors import Malformed
 from jupyterhub_aiinfn.model.entitlement import Offer
 from jupyterhub_aiinfn.model.launch_links import Launch, read_launch
+from jupyterhub_aiinfn.model.limits import lasting
 from jupyterhub_aiinfn.model.options import LAUNCH_KEYS, OPTION_KEYS, quoted
 from jupyterhub_aiinfn.model.requests import Person
 
@@ -153,15 +155,6 @@ def prepare() -> None:
         _environment().get_template(name)
 
 
-def lasting(seconds: int) -> str:
-    """``12 hours``, ``90 minutes``, ``2 days``: the largest unit that divides it."""
-    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        if seconds >= size and seconds % size == 0:
-            count = seconds // size
-            return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
-    return f"{seconds} seconds"
-
-
 def _sizes(cores: Sequence[float], memory: Sequence[float]) -> str:
     """``1 core, 2 GiB`` or ``1 to 4 cores, 2 to 16 GiB``."""
     return f"{_span(cores)} {'core' if max(cores) == 1 else 'cores'}, {_span(memory)} GiB memory"
@@ -190,7 +183,7 @@ def _card(offer: Offer, chosen: Mapping[str, str], checked: bool, announcements:
         size=_or_first(mine.get("size"), sizes),
         project=_or_first(chosen.get("project"), projects),
         accelerators=_accelerators(offer, mine),
-        lasts=lasting(offer.max_seconds),
+        lasts=lasting(timedelta(seconds=offer.max_seconds)),
         sizes=_sizes([size.cores for size in offer.sizes], [size.memory_gib for size in offer.sizes]),
         announcements=announcements,
     )
@@ -215,14 +208,15 @@ def _lines(accelerator: Any) -> list[AcceleratorChoice]:
 
 def _line(accelerator: Any, count: int) -> AcceleratorChoice:
     enough = accelerator.free is None or accelerator.free >= count
-    reason = accelerator.reason or ("" if enough else f"{count} are not free now")
+    waits = bool(accelerator.waits) and accelerator.total >= count
+    reason = accelerator.reason or ("" if enough else accelerator.waits if waits else f"{count} are not free now")
     label = accelerator.name if count == 1 else f"{count} of {accelerator.name}"
     return AcceleratorChoice(
         value=f"{accelerator.key}:{count}",
         label=label,
         free=_free(accelerator),
         emulated=accelerator.emulated,
-        available=accelerator.available and enough,
+        available=accelerator.available and (enough or waits),
         reason=reason,
         checked=False,
     )

@@ -64,12 +64,16 @@ class Platform:
     """Held while a page is drawn: twenty at once would take one long turn of the loop together."""
     warming: asyncio.Task[None] | None = field(init=False, default=None, repr=False)
     """What prepares the pages at the hub's start; held here, or it might be collected before it is done."""
+    sweeping: asyncio.Task[None] | None = field(init=False, default=None, repr=False)
+    """What removes the remains of a killed hub at the hub's start; held here for the same reason."""
+    delivering: asyncio.Task[None] | None = field(init=False, default=None, repr=False)
+    """What delivers the hub's record of sessions, where it keeps one."""
     _shown: tuple[object, ...] = field(init=False, default=())
     _offers: dict[tuple[object, ...], list[Offer]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         self.sessions = Sessions(self.backend)
-        grace = self.values.limits.stop_grace.total_seconds()
+        grace = self.values.stop_grace.total_seconds()
         self.longest_life = LongestLife(self.backend, self.sessions, grace + PATIENCE)
 
     @property
@@ -85,12 +89,12 @@ class Platform:
         self.feed.start()
         self.longest_life.start()
 
-    def situation(self) -> Situation:
-        """The world as the hub knows it at this moment."""
+    def situation(self, groups: frozenset[str] = frozenset()) -> Situation:
+        """The world as the hub knows it at this moment, with what is kept for members of these groups."""
         return Situation(
             now=datetime.now(UTC),
             held=self.sessions.held(),
-            devices=devices(self.feed.snapshot()),
+            devices=devices(self.feed.snapshot(), groups),
             starting=self.sessions.starting(),
         )
 
@@ -105,7 +109,7 @@ class Platform:
         People of the same groups who hold nothing see the same: it is computed once for them, and anew when a
         session comes or goes, a snapshot arrives, the values change, or half a minute is over.
         """
-        situation, values = self.situation(), self.values
+        situation, values = self.situation(person.groups), self.values
         leads = any(person.name in project.leaders for project in values.projects.values())
         holds = any(held.person == person.name for held in situation.held)
         who = person.name if leads or holds else ""
@@ -124,7 +128,7 @@ class Platform:
 
         There is no ``await`` between the two, so of ten requests at once none sees a cap that another has used up.
         """
-        grant = decide(self.values, person, options, self.situation(), server_name)
+        grant = decide(self.values, person, options, self.situation(person.groups), server_name)
         self.sessions.reserve(person.name, server_name, grant)
         return grant
 
@@ -149,17 +153,17 @@ class Platform:
         return f"{self.service_prefix}starts?ticket={sign_ticket(self.ticket_key, ticket)}"
 
 
-def devices(snapshot: Availability | None) -> Mapping[str, DeviceCount] | None:
-    """The devices of a snapshot as the decision takes them; None when nothing is known."""
+def devices(snapshot: Availability | None, groups: frozenset[str] = frozenset()) -> Mapping[str, DeviceCount] | None:
+    """The devices of a snapshot as the decision takes them for members of these groups; None: nothing is known."""
     if snapshot is None:
         return None
-    return {key: _count(device) for key, device in snapshot.devices.items()}
+    return {key: _count(device) for key, device in snapshot.seen_by(groups).devices.items()}
 
 
 def _count(device: DeviceAvailability) -> DeviceCount:
     return DeviceCount(
         total=device.total,
-        used=device.used,
+        used=device.used - device.gives_way,  # what goes as soon as a session comes keeps nobody from starting one
         emulated=device.emulated,
         reason=device.reason,
         next_free_at=device.next_free_at,

@@ -1,8 +1,8 @@
 """Before a session is stopped its open documents are saved: they come through the proxy, so the route goes last.
 
 JupyterHub removes the route of a session first and stops it then, whoever asked: the home page, the administrator's
-page or the REST API. Here the session is asked to save before, for a short time and over loopback. It may be dead, slow
-or hostile, so only the first line of its answer is read, and whatever it does, the stop goes on.
+page or the REST API. Here the session is asked to save before, for a short time and at its own address. It may be dead,
+slow or hostile, so only the first line of its answer is read, and whatever it does, the stop goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from jupyterhub.user import User
 
 from jupyterhub_aiinfn.errors import AiinfnError
 
-from .spawner_local import LOOPBACK, LocalSpawner
+from .spawner import GrantedSpawner
 
 LONGEST = 3.0
 """Seconds that a stop waits for the documents, at most; the session's server itself gives its tabs 2.5 s."""
@@ -36,7 +36,7 @@ class SavingProxy(ConfigurableHTTPProxy):
     async def delete_user(self, user: User, server_name: str = "") -> None:
         """Have the session save when it is being stopped; then remove its route, whatever came of it."""
         spawner = user.spawners[server_name]
-        if isinstance(spawner, LocalSpawner) and spawner._stop_pending:
+        if isinstance(spawner, GrantedSpawner) and spawner._stop_pending:
             try:
                 await asyncio.wait_for(have_documents_saved(user, spawner), LONGEST)
             except Exception as problem:  # whatever it was: a stop is never refused for it
@@ -45,7 +45,7 @@ class SavingProxy(ConfigurableHTTPProxy):
         await super().delete_user(user, server_name)
 
 
-async def have_documents_saved(user: User, spawner: LocalSpawner) -> None:
+async def have_documents_saved(user: User, spawner: Any) -> None:
     """Ask the session to have its tabs save, and return when it says that it is done."""
     if not await _is_there(spawner):
         return
@@ -55,17 +55,18 @@ async def have_documents_saved(user: User, spawner: LocalSpawner) -> None:
         scopes=[f"access:servers!server={user.name}/{spawner.name}"],
     )
     try:
-        if not await ask(spawner.server.port, f"{spawner.server.base_url}aiinfn/api/save", token):
+        if not await ask(spawner.server.ip, spawner.server.port, f"{spawner.server.base_url}aiinfn/api/save", token):
             log.info("%s did not say that its documents are saved", spawner._log_name)
     finally:
         _take_back(user, token)
 
 
-async def ask(port: int, path: str, token: str) -> bool:
-    """POST to a server of this machine; whether it answered 200. Nothing but its first line is read."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, port, limit=1024)
+async def ask(host: str, port: int, path: str, token: str) -> bool:
+    """POST to a session's server; whether it answered 200. Nothing but its first line is read."""
+    reader, writer = await asyncio.open_connection(host, port, limit=1024)
     try:
-        head = f"POST {path} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nAuthorization: token {token}\r\n"
+        name = f"[{host}]" if ":" in host else host
+        head = f"POST {path} HTTP/1.1\r\nHost: {name}:{port}\r\nAuthorization: token {token}\r\n"
         writer.write(f"{head}Content-Length: 0\r\nConnection: close\r\n\r\n".encode())
         return SAVED.match(await reader.readline()) is not None
     except ValueError:
@@ -74,7 +75,7 @@ async def ask(port: int, path: str, token: str) -> bool:
         writer.close()
 
 
-async def _is_there(spawner: LocalSpawner) -> bool:
+async def _is_there(spawner: Any) -> bool:
     """Whether the session runs, and what answers on its port is the session: nobody else gets the token."""
     platform, workload = spawner.platform, spawner.workload_id
     if not spawner.server or platform.sessions.live(workload) is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,9 @@ from jupyterhub_aiinfn.model.launch_links import Launch
 from jupyterhub_aiinfn.model.requests import Grant
 from jupyterhub_aiinfn.values import Values
 
-SECRETS = ("JUPYTERHUB_API_TOKEN", "JPY_API_TOKEN")
+SECRET = re.compile(r"TOKEN|SECRET|PASSW|CREDENTIAL|PRIVATE|(?:^|_)KEY(?:$|_)", re.IGNORECASE)
+"""What stands in the names of variables that nobody else may see: those of JupyterHub, and those that a configuration
+adds. Nothing secret may have another name."""
 FIRST_PAGE = "/aiinfn/launch"
 """Where a session is opened: it brings the files of a link, and goes on to JupyterLab when there are none."""
 RUNTIME_FOLDER = "/tmp/jupyter"  # noqa: S108  # inside the sandbox, whose /tmp is its own; sockets need short paths
@@ -32,12 +35,12 @@ def command(lab_prefix: Path) -> tuple[str, ...]:
 
 def secret(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that nobody else may see."""
-    return {name: value for name, value in variables.items() if name in SECRETS}
+    return {name: value for name, value in variables.items() if SECRET.search(name)}
 
 
 def public(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that may be written to disk."""
-    return {name: value for name, value in variables.items() if name not in SECRETS}
+    return {name: value for name, value in variables.items() if not SECRET.search(name)}
 
 
 def launch_description(values: Values, launch: Launch | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 
-from jupyterhub_aiinfn.api.workloads import Phase, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend
 from jupyterhub_aiinfn.model.requests import Grant, Held
 
@@ -117,7 +117,7 @@ class Sessions:
 
     def _note_end(self, workload: Workload, ours: bool) -> None:
         last = self._last_ended.get(workload.person or "")
-        if last is None or _end(workload) >= _end(last):
+        if last is None or (_end(workload) >= _end(last) and not _says_less(workload, last)):
             self._last_ended[workload.person or ""] = workload
         if not ours:
             return
@@ -155,6 +155,11 @@ def held(workload: Workload) -> Held:
         accelerator=workload.accelerator,
         count=workload.accelerator_count,
     )
+
+
+def _says_less(workload: Workload, known: Workload) -> bool:
+    """Whether it is the same end once more, by somebody who has not seen why: a pod that was evicted may just end."""
+    return workload.id == known.id and workload.reason is EndReason.finished is not known.reason
 
 
 def _end(workload: Workload) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -13,11 +14,13 @@ from jupyterhub.user import User
 from tornado.web import HTTPError
 from traitlets import default, observe
 
+from jupyterhub_aiinfn.api.workloads import WorkloadKind
+from jupyterhub_aiinfn.backends.base import WorkloadSpec
 from jupyterhub_aiinfn.errors import AiinfnError, EnvironmentMissing, Malformed, Refusal
 from jupyterhub_aiinfn.model.requests import Grant, Person
 from jupyterhub_aiinfn.values import Values
 
-from . import form, new_rows
+from . import form, new_rows, session_environment
 from .platform import Platform
 from .refusals import PrefillOnly, Refused, StartFailed
 
@@ -46,6 +49,11 @@ class GrantedSpawner(Spawner):
     """Whether the start under way, or a form, is all that the row of this named server was made for."""
     _waits = False
     """Whether the start was refused only until an environment is there."""
+
+    @property
+    def standing(self) -> str:
+        """Where a start that is under way stands, in words for the page of progress; empty: there is nothing to say."""
+        return ""
 
     async def start(self) -> Any:
         """Start what was granted."""
@@ -235,6 +243,57 @@ class GrantedSpawner(Spawner):
         if not isinstance(self.handler, APIHandler):
             return ""
         return f"{self.platform.service_prefix}api/v1/environments/{image} says how far it is, and "
+
+    def workload_spec(
+        self,
+        grant: Grant,
+        workload_id: str,
+        *,
+        command: tuple[str, ...],
+        grace_seconds: float,
+        environment: Mapping[str, str],
+    ) -> WorkloadSpec:
+        """The session that was granted as a backend takes it."""
+        choice, size = grant.choice, grant.size
+        folders = self.platform.folders(self.person())
+        return WorkloadSpec(
+            id=workload_id,
+            kind=WorkloadKind.session,
+            name=f"{choice.profile} of {self.user.name}",
+            command=command,
+            cores=size.cores,
+            memory_gib=size.memory_gib,
+            guaranteed_cores=size.guaranteed_cores,
+            guaranteed_memory_gib=size.guaranteed_memory_gib,
+            person=self.user.name,
+            server_name=self.name,
+            project=choice.project,
+            profile=choice.profile,
+            size=choice.size,
+            image=grant.image,
+            folders=folders.projects,
+            public=folders.public,
+            writes_public=folders.writes_public,
+            accelerator=choice.accelerator,
+            accelerator_count=choice.count,
+            max_seconds=grant.max_seconds,
+            grace_seconds=grace_seconds,
+            environment=environment,
+            values_hash=self.values_hash,
+        )
+
+    def describe_session(self, grant: Grant, workload_id: str, service_url: str) -> dict[str, str]:
+        """The variables by which a session that starts now knows about itself."""
+        now = datetime.now(UTC)
+        return session_environment.description(
+            self.granted_by,
+            grant,
+            workload=workload_id,
+            kernels=self.platform.environments.kernels(grant.image),
+            service_url=service_url,
+            started_at=now,
+            ends_at=now + timedelta(seconds=grant.max_seconds),
+        )
 
     def _asked_by(self) -> str:
         """Whose browser waits: the person's, or that of an administrator who acts for them; services have none."""

@@ -5,31 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import re
-import time
-from collections.abc import AsyncIterator, Awaitable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from traitlets import default
 
-from jupyterhub_aiinfn.api.workloads import Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import Workload
 from jupyterhub_aiinfn.backends.base import WorkloadSpec, new_workload_id
 from jupyterhub_aiinfn.backends.local.ports import Ports
 from jupyterhub_aiinfn.errors import AiinfnError, Refusal, WorkloadNotFound
 from jupyterhub_aiinfn.model.requests import Grant
 
 from . import session_environment, session_programs
+from .answering import first_of, until_it_answers
 from .refusals import Refused, StartFailed
 from .spawner import GrantedSpawner
 
-FIRST_LOOK, LONGEST_LOOK, SHARE = 0.02, 1.0, 0.04
-"""Seconds between two looks whether the server answers, and what they are of the time that has passed: on a machine
-on which many start at once, looking more often would only make all of them later."""
-LONGEST_ANSWER = 5.0
-"""Seconds that a server may think about one request before it is asked anew (arbitrary)."""
-STATUS_LINE = re.compile(rb"HTTP/1\.\d [1-4]\d\d\b")
 LAST_LINES = 20
 LOOPBACK = "127.0.0.1"
 
@@ -169,10 +161,7 @@ class LocalSpawner(GrantedSpawner):
 
     async def _server_answers(self) -> None:
         # What JupyterHub asks next: the session that does not answer it must end in our words, within our limit.
-        address = f"{self.server.base_url}api"
-        begun = time.monotonic()
-        while not await answers(self.port, address):
-            await asyncio.sleep(min(LONGEST_LOOK, max(FIRST_LOOK, SHARE * (time.monotonic() - begun))))
+        await until_it_answers(LOOPBACK, self.port, f"{self.server.base_url}api")
 
     def _early_end(self, workload: Workload) -> str:
         said = workload.message or f"exit code {workload.exit_code}"
@@ -196,30 +185,14 @@ class LocalSpawner(GrantedSpawner):
         return self.platform.values.limits.stop_grace.total_seconds()
 
     def _spec(self, grant: Grant) -> WorkloadSpec:
-        choice = grant.choice
-        folders = self.platform.folders(self.person())
-        return WorkloadSpec(
-            id=self.workload_id,
-            kind=WorkloadKind.session,
-            name=f"{choice.profile} of {self.user.name}",
+        return self.workload_spec(
+            grant,
+            self.workload_id,
             command=session_environment.command(self.lab_prefix),
-            cores=grant.size.cores,
-            memory_gib=grant.size.memory_gib,
-            person=self.user.name,
-            server_name=self.name,
-            project=choice.project,
-            profile=choice.profile,
-            size=choice.size,
-            image=grant.image,
-            folders=folders.projects,
-            public=folders.public,
-            writes_public=folders.writes_public,
-            accelerator=choice.accelerator,
-            accelerator_count=choice.count,
-            max_seconds=grant.max_seconds,
             grace_seconds=self._grace(),
-            environment=session_environment.public(self.get_env()) | self._description(grant) | self._programs(grant),
-            values_hash=self.values_hash,
+            environment=session_environment.public(self.get_env())
+            | self.describe_session(grant, self.workload_id, self.service_url)
+            | self._programs(grant),
         )
 
     def _programs(self, grant: Grant) -> dict[str, str]:
@@ -228,41 +201,3 @@ class LocalSpawner(GrantedSpawner):
             self.log.warning("sessions are not told %s: it holds a password, a token or a folder", name)
         kernels = self.platform.environments.kernels(grant.image)
         return settings | {"PATH": session_programs.search_path(kernels, self.lab_prefix)}
-
-    def _description(self, grant: Grant) -> dict[str, str]:
-        now = datetime.now(UTC)
-        return session_environment.description(
-            self.granted_by,
-            grant,
-            workload=self.workload_id,
-            kernels=self.platform.environments.kernels(grant.image),
-            service_url=self.service_url,
-            started_at=now,
-            ends_at=now + timedelta(seconds=grant.max_seconds),
-        )
-
-
-async def answers(port: int, address: str) -> bool:
-    """Whether a web server on that port of loopback answers a request for ``address`` with less than a server error."""
-    try:
-        reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    except OSError:
-        return False
-    try:
-        writer.write(f"GET {address} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nConnection: close\r\n\r\n".encode())
-        line = await asyncio.wait_for(reader.readline(), LONGEST_ANSWER)
-    except (OSError, ValueError):
-        return False  # closed, silent, or a line without end
-    finally:
-        writer.close()
-    return STATUS_LINE.match(line) is not None
-
-
-async def first_of(work: Awaitable[Any], other: asyncio.Future[Any], timeout: float) -> bool:
-    """Wait until one of the two is done; ``work`` is cancelled when it was not first. False when time is up."""
-    task = asyncio.ensure_future(work)
-    try:
-        done, _ = await asyncio.wait([task, other], timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        task.cancel()
-    return bool(done)

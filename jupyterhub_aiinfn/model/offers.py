@@ -9,6 +9,7 @@ from jupyterhub_aiinfn.errors import Refusal
 from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.profiles import Profile
 
+from .limits import lasting
 from .remedies import refusal_with_remedy
 from .requests import Person, Situation
 from .standing import Standing
@@ -55,9 +56,11 @@ class AcceleratorOffer:
     emulated: bool
     next_free_at: datetime | None
     available: bool
-    """Whether one can be had now for at least one project (or nothing is known)."""
+    """Whether one can be had now for at least one project (or nothing is known), or a start waits for it."""
     reason: str
     """Why not; empty when ``available``."""
+    waits: str
+    """How long a start waits when too few are free, in words; empty when such a start is refused."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,17 @@ def _accelerator(standing: Standing, profile: str, key: str) -> AcceleratorOffer
         next_free_at=devices.next_free_at if devices else None,
         available=available,
         reason="" if available else _sentence(refusals[0]),
+        waits=_waits(standing, profile, entitled, key, min(counts)),
     )
+
+
+def _waits(standing: Standing, profile: str, projects: tuple[str, ...], key: str, count: int) -> str:
+    waits = (standing.wait(profile, project, key, count) for project in projects)
+    longest = max((wait for wait in waits if wait is not None), default=None)
+    if longest is None:
+        return ""
+    expected = standing.expected(key)
+    return f"a session waits for its turn, at most {lasting(longest)}{expected}"
 
 
 def _refusal(standing: Standing, profile: str, project: str, key: str, count: int) -> Refusal | None:

@@ -11,10 +11,15 @@ from .standing import Standing
 
 
 def refusal_with_remedy(standing: Standing, profile: str, project: str, accelerator: str, count: int) -> Refusal | None:
-    """Why ``count`` devices cannot be had for ``project`` now, and what would do instead; None when they can."""
+    """Why ``count`` devices cannot be had for ``project`` now, and what would do instead.
+
+    None when they can, or when the start of the session waits for them.
+    """
     refusal = standing.accelerator_refusal(project, accelerator, count)
     if not isinstance(refusal, NothingFree):
         return refusal
+    if standing.wait(profile, project, accelerator, count) is not None:
+        return None
     instead = listed(list(_instead(standing, profile, project, accelerator, count))[:2])
     later = _later(standing, accelerator, count, str(refusal))
     return NothingFree(f"{refusal}: {instead} now, or {later}" if instead else f"{refusal}: {later}")

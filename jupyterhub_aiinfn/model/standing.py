@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from zoneinfo import ZoneInfo
 
@@ -148,6 +148,19 @@ class Standing:
             )
         return self._refusals[key]
 
+    def wait(self, profile: str, project: str, accelerator: str, count: int) -> timedelta | None:
+        """How long a start with this profile waits for devices that are all in use; None when it does not.
+
+        Only Kueue keeps a line, and nobody waits for what waiting does not bring: more than there are, or more than the
+        project may hold.
+        """
+        cluster, devices = self.values.kubernetes, self.devices(accelerator)
+        if cluster is None or cluster.kueue is None or devices is None or devices.total < count:
+            return None
+        if self.right_refusal(project, accelerator, count) or self._cap_refusal(project, accelerator, count):
+            return None
+        return self.values.profiles[profile].wait
+
     def right_refusal(self, project: str, accelerator: str, count: int) -> Refusal | None:
         """Why members of the project may never hold so many of the accelerator; None when they may."""
         name = self.name_of(accelerator)
@@ -180,7 +193,7 @@ class Standing:
         if devices.total < count:
             return NothingFree(f"there are {devices.total} of {name} in all, and {count} were asked for")
         used = f"{_of(devices.used, devices.total)} {name} {_are(devices.used)} in use"
-        return NothingFree(used + self._expected(devices))
+        return NothingFree(used + self.expected(accelerator))
 
     def _cap_refusal(self, project: str, accelerator: str, count: int) -> Refusal | None:
         rules = self.values.projects[project]
@@ -206,8 +219,10 @@ class Standing:
         devices = (self.situation.devices or {}).get(accelerator)
         return devices.emulated if devices else self.values.accelerators[accelerator].emulated > 0
 
-    def _expected(self, devices: DeviceCount) -> str:
-        moment = devices.next_free_at
+    def expected(self, accelerator: str) -> str:
+        """When one is free at the latest, to be added to a sentence; empty when that is not known."""
+        devices = self.devices(accelerator)
+        moment = devices.next_free_at if devices is not None else None
         if moment is None or moment <= self.situation.now:
             return ""
         return f"; one is expected free at {self.clock(moment)} at the latest"

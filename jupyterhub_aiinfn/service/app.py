@@ -34,6 +34,9 @@ from .environments import starts
 from .environments.catalogue import Catalogue, EnvironmentCache
 from .environments.starter import Starter
 from .environments.waiters import Waiters
+from .facts import routes as facts
+from .facts.book import Book
+from .facts.recorder import Recorder
 from .health import routes as health
 from .health.metrics import Metrics
 from .identity import routes as identity
@@ -67,6 +70,7 @@ FEATURES = (
     starts,
     storage_routes,
     values_feature,
+    facts,
 )
 OVERDUE = timedelta(seconds=5)
 """Beyond its grace: then a session whose own end at its longest life failed is ended from here (arbitrary)."""
@@ -126,7 +130,10 @@ def make_context(
     current.on_switch(watch.count_again)
     stays, board = Stays(database, current, follower.earlier if follower else no_values), Board(database)
     board.on_change(watch.publish_again)
-    keeper = Keeper(backend, watch, stays, settings.look_every, current.values.limits.stop_grace + OVERDUE)
+    keeper = Keeper(backend, watch, stays, settings.look_every, current.values.stop_grace + OVERDUE)
+    book = Book(database)
+    recorder = Recorder(backend, watch, book, settings.look_every, settings.lost_after)
+    watch.on_workload(recorder.see)
     context = Context(
         settings=settings,
         current=current,
@@ -147,6 +154,8 @@ def make_context(
         stays=stays,
         keeper=keeper,
         board=board,
+        book=book,
+        recorder=recorder,
         storage=storage,
     )
     context.metrics.read_when_asked(lambda: health.gauges(context))
@@ -164,6 +173,7 @@ async def running(context: Context) -> AsyncIterator[None]:
         "watch": context.watch.run,
         "starts": context.starter.run,
         "limits": context.keeper.run,
+        "facts": context.recorder.run,
         "rights": lambda: keep_rights(context.storage),
         "hub": lambda: probe(context.hub),
     }

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .environments.catalogue import Catalogue
     from .environments.starter import Starter
     from .environments.waiters import Waiters
+    from .facts.book import Book
+    from .facts.recorder import Recorder
     from .health.metrics import Metrics
     from .identity.browser import Browsers
     from .identity.hub import HubApi
@@ -51,6 +53,8 @@ class Context:
     stays: Stays
     keeper: Keeper
     board: Board
+    book: Book
+    recorder: Recorder
     storage: Storage | None = None
     """Where homes and shared folders are; None for a backend that does not say how full they are."""
     follower: Follower | None = None

@@ -29,7 +29,7 @@ async def index(context: Annotated[Context, Depends(context_of)], caller: PageCa
         titles={key: project.name or key for key, project in context.values.projects.items()},
         sessions=visible(context, caller).sessions,
         starts=[await view(context, row) for row in await context.waiters.waiting_of(caller.name)],
-        availability=context.watch.snapshot.availability,
+        availability=context.watch.snapshot.availability.seen_by(frozenset(caller.identity.groups)),
     )
 
 

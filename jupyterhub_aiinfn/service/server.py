@@ -1,4 +1,4 @@
-"""The process: one uvicorn on loopback that stops within three seconds, open streams or not."""
+"""The process: one uvicorn, on loopback or in a pod, that stops within three seconds, open streams or not."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from jupyterhub_aiinfn.errors import StateError
 
 from .context import Context
 
-ADDRESS = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
+EVERYWHERE = "0.0.0.0"  # noqa: S104  # in a pod: the cluster's network policies say who comes
 
 
 class Server(uvicorn.Server):
@@ -51,7 +52,22 @@ class Protocol(H11Protocol):
 
 
 def serve(app: FastAPI, port: int) -> None:
-    """Serve until a signal; :class:`StateError` when the port is taken."""
+    """Serve on loopback until a signal; :class:`StateError` when the port is taken."""
+    with listening_socket(port) as listener:
+        try:
+            make_server(app).run(sockets=[listener])
+        except KeyboardInterrupt:
+            logging.getLogger("aiinfn.service").info("stopped")
+
+
+async def serve_in_pod(app: FastAPI, port: int) -> None:
+    """The same on all addresses and within a loop that runs."""
+    with listening_socket(port, EVERYWHERE) as listener:
+        await make_server(app).serve(sockets=[listener])
+
+
+def make_server(app: FastAPI) -> Server:
+    """The server of an app."""
     os.umask(0o077)
     config = uvicorn.Config(
         app,
@@ -67,22 +83,18 @@ def serve(app: FastAPI, port: int) -> None:
     )
     server = Server(config)
     server.context = app.state.context
-    with listening_socket(port) as listener:
-        try:
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            logging.getLogger("aiinfn.service").info("stopped")
+    return server
 
 
-def listening_socket(port: int) -> socket.socket:
-    """Our port on loopback."""
+def listening_socket(port: int, address: str = LOOPBACK) -> socket.socket:
+    """Our port."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listener.bind((ADDRESS, port))
+        listener.bind((address, port))
     except OSError as error:
         listener.close()
         raise StateError(
-            f"the platform service cannot listen on {ADDRESS}:{port}: {error.strerror}; stop what uses that port"
+            f"the platform service cannot listen on {address}:{port}: {error.strerror}; stop what uses that port"
         ) from error
     return listener

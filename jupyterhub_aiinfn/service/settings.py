@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyterhub_aiinfn.backends.local.installation import Installation
+
+if TYPE_CHECKING:
+    from jupyterhub_aiinfn.backends.kubernetes.deployment import Deployment
 
 PREFIX = "/services/aiinfn"
 """Path of the service behind the proxy; the hub's service is named ``aiinfn``."""
@@ -33,6 +36,8 @@ class Settings:
     """From it the keys are derived under which tokens of people are kept."""
     values_token: str = field(repr=False, default="")
     """With it `aiinfn values apply` has other values prepared; empty: nobody can."""
+    facts_token: str = field(repr=False, default="")
+    """With it the hub delivers its record of sessions; empty: nobody can."""
     identity_fresh: float = 60.0
     """How long the hub's answer about a token is taken for reads without asking again."""
     identity_stale: float = 300.0
@@ -45,6 +50,8 @@ class Settings:
     """A new snapshot of availability at least this often."""
     look_every: float = 15.0
     """How often sessions are measured, and ended when their time is over."""
+    lost_after: float = 120.0
+    """How long a workload may be missing, without a word of the hub about its end, until that is inferred."""
     hub_timeout: float = 5.0
     """How long the hub may take to identify somebody."""
     start_retry: float = 5.0
@@ -74,5 +81,24 @@ class Settings:
             "ticket_key": state.secret("ticket-key"),
             "session_key": state.secret("session-key"),
             "values_token": state.secret("values-token"),
+            "facts_token": state.secret("facts-token"),
+        }
+        return cls(**(given | changes))
+
+    @classmethod
+    def from_deployment(cls, deployment: Deployment, public_url: str, **changes: Any) -> Settings:
+        """The settings of the service of a cluster; secrets follow from the one that it shares with the hub.
+
+        Nobody applies values there by himself, so no token opens that.
+        """
+        given: dict[str, Any] = {
+            "public_url": public_url,
+            "hub_api_url": deployment.hub_api_url,
+            "database": deployment.state.service / "service.sqlite",
+            "service_token": deployment.token,
+            "internal_token": deployment.secret("internal-token"),
+            "ticket_key": deployment.secret("ticket-key"),
+            "session_key": deployment.secret("session-key"),
+            "facts_token": deployment.secret("facts-token"),
         }
         return cls(**(given | changes))

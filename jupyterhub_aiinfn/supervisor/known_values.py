@@ -34,13 +34,13 @@ class KnownValues:
         return Agreement(values_hash(self.values), str(self.file))
 
 
-def known_values(given: Path | None, state: StateFolder) -> KnownValues:
+def known_values(given: Path | None, state: StateFolder, *, of_cluster: bool = False) -> KnownValues:
     """The named file; else what the running platform holds; else what was applied; else the file of the last start.
 
-    Raises :class:`AiinfnError`.
+    ``of_cluster``: a file that is named may be one for a cluster. Raises :class:`AiinfnError`.
     """
     if given is not None:
-        return _of_file(given.absolute())
+        return _of_file(given.absolute(), of_cluster=of_cluster)
     try:
         return _held(state) or applied(state) or _of_file(find_values(None, state))
     except PermissionError as error:
@@ -113,11 +113,11 @@ def _stored(state: StateFolder, agreement: Agreement | None) -> KnownValues | No
     return KnownValues(Agreements(state).load(agreement.hash, older=True), Path(agreement.file))
 
 
-def _of_file(file: Path) -> KnownValues:
+def _of_file(file: Path, *, of_cluster: bool = False) -> KnownValues:
     if not file.is_file():
         raise StateError(f"there is no values file {file}; name one that is there")
     values = load_values(file)
-    if values.kubernetes is not None:
+    if values.kubernetes is not None and not of_cluster:
         raise StateError(
             f"{file} is for a cluster: it has the section kubernetes, and this is one machine; "
             "name another file, such as config/local.yaml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -54,3 +55,8 @@ class Values(Section):
     """Caps and time limits."""
     kubernetes: Kubernetes | None = None
     """The cluster; absent: one machine."""
+
+    @property
+    def stop_grace(self) -> timedelta:
+        """Time between the polite and the hard end of a session, as it is where sessions run."""
+        return self.limits.stop_grace if self.kubernetes is None else self.kubernetes.sessions.stop_grace

@@ -102,7 +102,7 @@ export interface components {
     };
     /**
      * DeviceAvailability
-     * @description One accelerator of the catalogue.
+     * @description One accelerator of the catalogue, for somebody who is a member of no group; :meth:`seen_by` for others.
      */
     DeviceAvailability: {
       /**
@@ -112,15 +112,21 @@ export interface components {
       accelerator: string;
       /**
        * Total
-       * @description Devices on this installation.
+       * @description Devices on this installation; on a cluster those of nodes that take somebody, and those in use.
        */
       total: number;
       /**
        * Used
-       * @description Held by running or starting workloads.
+       * @description Held by running or starting workloads, or waited for.
        * @default 0
        */
       used: number;
+      /**
+       * Gives Way
+       * @description How many of those used are held by batch that goes as soon as a session needs its place.
+       * @default 0
+       */
+      gives_way: number;
       /**
        * Emulated
        * @description Whether the devices are emulated.
@@ -138,6 +144,12 @@ export interface components {
        * @description When one is free at the latest; None when one is free now or nothing is known.
        */
       next_free_at: string | null;
+      /**
+       * Reserved
+       * @description What is kept for members of groups and is in none of the counts above.
+       * @default []
+       */
+      reserved: components['schemas']['ReservedDevices'][];
     };
     /**
      * EndReason
@@ -230,6 +242,56 @@ export interface components {
        * @description The field that is wrong, when one is.
        */
       path: string | null;
+    };
+    /**
+     * Fact
+     * @description One line of the outbox. Whoever takes it in twice must count it once: workload and kind say whether it was.
+     */
+    Fact: {
+      /**
+       * Number
+       * @description Grows by one from fact to fact, over restarts too.
+       */
+      number: number;
+      kind: components['schemas']['FactKind'];
+      /**
+       * At
+       * Format: date-time
+       */
+      at: string;
+      /** @description As the hub knew it then; None for a gap. */
+      workload: components['schemas']['Workload'] | null;
+      /**
+       * Dropped
+       * @description How many facts a gap stands for.
+       * @default 0
+       */
+      dropped: number;
+    };
+    /**
+     * FactKind
+     * @description What happened.
+     * @enum {string}
+     */
+    FactKind: 'opened' | 'closed' | 'gap';
+    /**
+     * Facts
+     * @description A delivery: facts of the hub, in any order; those that were delivered before change nothing.
+     */
+    Facts: {
+      /** Facts */
+      facts: components['schemas']['Fact'][];
+    };
+    /**
+     * FactsTaken
+     * @description All of a delivery is written down.
+     */
+    FactsTaken: {
+      /**
+       * Number
+       * @description The greatest number of the delivery.
+       */
+      number: number;
     };
     /**
      * FolderKind
@@ -574,6 +636,28 @@ export interface components {
      * @enum {string}
      */
     QuotaMethod: 'btrfs' | 'xfs' | 'measured';
+    /**
+     * ReservedDevices
+     * @description Devices that only members of one of these groups can have, beside those that everybody can.
+     */
+    ReservedDevices: {
+      /** Groups */
+      groups: string[];
+      /** Total */
+      total: number;
+      /**
+       * Used
+       * @default 0
+       */
+      used: number;
+      /**
+       * Gives Way
+       * @default 0
+       */
+      gives_way: number;
+      /** Next Free At */
+      next_free_at: string | null;
+    };
     /**
      * SessionDescription
      * @description What a person may read about their session, as the hub described it; nothing in it is secret.
@@ -1080,6 +1164,10 @@ export type Environment = components['schemas']['Environment'];
 export type EnvironmentState = components['schemas']['EnvironmentState'];
 export type ErrorBody = components['schemas']['ErrorBody'];
 export type ErrorDetail = components['schemas']['ErrorDetail'];
+export type Fact = components['schemas']['Fact'];
+export type FactKind = components['schemas']['FactKind'];
+export type Facts = components['schemas']['Facts'];
+export type FactsTaken = components['schemas']['FactsTaken'];
 export type FolderKind = components['schemas']['FolderKind'];
 export type GpuUse = components['schemas']['GpuUse'];
 export type Health = components['schemas']['Health'];
@@ -1097,6 +1185,7 @@ export type ProfileOffers = components['schemas']['ProfileOffers'];
 export type Progress = components['schemas']['Progress'];
 export type Proposal = components['schemas']['Proposal'];
 export type QuotaMethod = components['schemas']['QuotaMethod'];
+export type ReservedDevices = components['schemas']['ReservedDevices'];
 export type SessionDescription = components['schemas']['SessionDescription'];
 export type SessionLimits = components['schemas']['SessionLimits'];
 export type Sessions = components['schemas']['Sessions'];

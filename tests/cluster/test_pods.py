@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.tools.cluster.client import Client
 from tests.tools.cluster.cluster import Cluster
 from tests.tools.cluster.errors import ClusterError
 
@@ -142,8 +143,13 @@ def test_what_is_wrong_is_said_in_a_sentence(kubernetes: Kubernetes) -> None:
 
 def declare(kubernetes: Kubernetes, node: str, operation: str, count: int = 0) -> None:
     """Say how many devices a node has, as a device plugin would."""
-    patch = {"op": operation, "path": f"/status/capacity/{DEVICE.replace('/', '~1')}", "value": str(count)}
-    kubernetes.client("patch", "node", node, "--subresource=status", "--type=json", "--patch", json.dumps([patch]))
+    declare_device(kubernetes.client, node, DEVICE, operation, count)
+
+
+def declare_device(client: Client, node: str, device: str, operation: str, count: int = 0) -> None:
+    """The same of any device."""
+    patch = {"op": operation, "path": f"/status/capacity/{device.replace('/', '~1')}", "value": str(count)}
+    client("patch", "node", node, "--subresource=status", "--type=json", "--patch", json.dumps([patch]))
 
 
 def waits_for_a_device(pod: Any) -> bool:

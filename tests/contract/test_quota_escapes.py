@@ -48,14 +48,14 @@ attempt("look", ask(0x801C581F, bytes(28)))
 
 @pytest.mark.root
 @pytest.mark.slow
-async def test_a_session_makes_no_subvolume_and_changes_no_project(backend: LocalBackend, state: StateFolder) -> None:
-    made = await backend.start(shell("true"))  # makes the home
-    await until_ended(backend, made.id)
+async def test_a_session_makes_no_subvolume_and_changes_no_project(local: LocalBackend, state: StateFolder) -> None:
+    made = await local.start(shell("true"))  # makes the home
+    await until_ended(local, made.id)
     home, uid = state.home("user-alice"), uid_of(state, "alice")
     with filesystems.btrfs_home(home, uid, 64 * filesystems.MEBIBYTE):
-        work = await backend.start(spec(sys.executable, "-c", PROGRAM))
-        await until_ended(backend, work.id)
-        said = (await backend.log(work.id)).splitlines()
+        work = await local.start(spec(sys.executable, "-c", PROGRAM))
+        await until_ended(local, work.id)
+        said = (await local.log(work.id)).splitlines()
         refused = ("subvolume", "subvolume 2", "snapshot", "snapshot 2", "project", "attributes")
         assert said == [*(f"{what} EPERM" for what in refused), "look done"]
         assert not {"one", "two", "three", "four"} & {path.name for path in home.iterdir()}

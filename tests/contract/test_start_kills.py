@@ -71,18 +71,18 @@ async def nothing_left(workload_id: str) -> dict[int, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("person", ["alice", None], ids=["session", "job"])
-async def test_a_runner_killed_at_any_moment_leaves_no_process(backend: LocalBackend, person: str | None) -> None:
+async def test_a_runner_killed_at_any_moment_leaves_no_process(local: LocalBackend, person: str | None) -> None:
     moments = random.Random(4)
     ends = []
     for number in range(KILLS):
         spec = shell("sleep 300", person=person)
-        starting = asyncio.ensure_future(backend.start(spec))
+        starting = asyncio.ensure_future(local.start(spec))
         await kill_runner(spec.id, LONGEST * moments.random())
         with contextlib.suppress(BackendError):
             await starting
             kill(runner_of(spec.id))  # the first process had just forked the one that stays
         left = await nothing_left(spec.id)
-        ended = await backend.stop(spec.id, grace_seconds=0)  # for the next kill, whatever came of this one
+        ended = await local.stop(spec.id, grace_seconds=0)  # for the next kill, whatever came of this one
         assert left == {}, f"after kill {number}: {ended}"
         ends.append(ended.reason)
     assert ends.count(EndReason.not_started) >= 5

@@ -53,11 +53,6 @@ def end(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
-@pytest.fixture
-def local(backend: LocalBackend) -> LocalBackend:
-    return backend
-
-
 def identity(state: StateFolder, workload_id: str, name: str) -> ProcessIdentity:
     found = ProcessIdentity.from_json(read_json(state.workloads / workload_id / "started")[name])
     assert found is not None

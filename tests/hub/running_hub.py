@@ -45,6 +45,8 @@ class RunningHub:
     installation: Installation
     variables: Mapping[str, str]
     config: Path
+    service_variables: Mapping[str, str] = field(default_factory=dict)
+    """What the service is told beside what the hub is."""
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     browsers: list[Browser] = field(default_factory=list)
 
@@ -94,7 +96,7 @@ class RunningHub:
 
     def start_service(self) -> None:
         """Start the platform service and wait until it answers."""
-        self._start("service", [sys.executable, "-m", "jupyterhub_aiinfn.service"], {})
+        self._start("service", [sys.executable, "-m", "jupyterhub_aiinfn.service"], self.service_variables)
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             with contextlib.suppress(httpx.HTTPError):
@@ -105,8 +107,12 @@ class RunningHub:
 
     def kill_hub(self) -> None:
         """Kill -9, as a crash would."""
-        self.processes["hub"].kill()
-        self.processes["hub"].wait()
+        self.kill("hub")
+
+    def kill(self, name: str) -> None:
+        """The same for any of them."""
+        self.processes[name].kill()
+        self.processes[name].wait()
 
     def stop(self) -> None:
         """End everything that was started."""
@@ -122,6 +128,13 @@ class RunningHub:
         file = self.installation.state.hub / "jupyterhub.sqlite"
         with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as connection:
             return list(connection.execute(query))
+
+    def change(self, statement: str) -> None:
+        """Change the database of a hub that does not run."""
+        assert self.processes["hub"].poll() is not None
+        file = self.installation.state.hub / "jupyterhub.sqlite"
+        with contextlib.closing(sqlite3.connect(file)) as connection, connection:
+            connection.execute(statement)
 
     def login(self, name: str, password: str = PASSWORD) -> Browser:
         """A browser in which that person is logged in."""
@@ -201,10 +214,12 @@ def running_hub(
     variables: Mapping[str, str] | None = None,
     values_file: Path = HERE / "values.yaml",
     config: Path = HERE / "hub_config.py",
+    service_variables: Mapping[str, str] | None = None,
+    installation: Installation | None = None,
 ) -> Iterator[RunningHub]:
     """Proxy and hub, ended at the end whatever happens."""
-    installation = make_installation(root, values_file)
-    hub = RunningHub(installation, installation.environment() | dict(variables or {}), config)
+    installation = installation or make_installation(root, values_file)
+    hub = RunningHub(installation, installation.environment() | dict(variables or {}), config, service_variables or {})
     try:
         hub.start_proxy()
         hub.start_hub()

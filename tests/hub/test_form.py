@@ -145,7 +145,7 @@ def test_the_last_choice_is_preselected_if_it_can_be_had(render: Callable[..., s
     [(43200, "12 hours"), (5400, "90 minutes"), (3600, "1 hour"), (172800, "2 days"), (45, "45 seconds")],
 )
 def test_durations_are_said_in_words(seconds: int, text: str) -> None:
-    assert form.lasting(seconds) == text
+    assert form.lasting(timedelta(seconds=seconds)) == text
 
 
 def announcement(message: str, profile: str | None = None, until: datetime | None = None) -> Announcement:

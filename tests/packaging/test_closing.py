@@ -74,3 +74,19 @@ def test_a_module_that_cannot_be_collected_has_failed(closing):
 
 def test_an_error_when_a_test_is_cleared_up_is_its_failure(closing):
     assert closing("--whole", broken=BREAKS)[:2] == (1, "0 passed, 1 failed, 0 skipped")
+
+
+def test_several_processes_count_as_one_run(closing):
+    arguments = ("--whole", "-p", "xdist.plugin", "-n", "2")
+    code, last, text = closing(*arguments, good=PASSES, bad=FAILS, board=HARDWARE + PASSES.replace("it", "too"))
+    assert (code, last) == (1, "2 passed, 1 failed, 1 skipped")
+    assert "good       1 passed      0 failed      0 skipped" in text
+    assert "FAULT" not in text
+
+
+def test_what_several_processes_skip_is_not_passed_over(closing):
+    module = "import pytest\n\npytest.skip('no reason', allow_module_level=True)\n"
+    code, _, text = closing("--whole", "-p", "xdist.plugin", "-n", "2", good=PASSES, silent=SKIPS, whole=module)
+    assert code == 1
+    assert "tests/silent/test_it.py::test_it skipped and is not marked hardware" in text
+    assert "tests/whole/test_it.py skipped and is not marked hardware" in text

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from jupyterhub_aiinfn.api.availability import Availability, DeviceAvailability
+from jupyterhub_aiinfn.model.requests import Person
 from jupyterhub_aiinfn.service.availability.watch import Snapshot
 from jupyterhub_aiinfn.service.profiles.routes import situation_without
 
 from .running import API, Platform, workload
+
+ALICE = Person("alice", frozenset(), admin=False)
 
 
 def snapshot(*sessions) -> Snapshot:
@@ -24,13 +27,13 @@ def held_by(person: str, server_name: str = "", count: int = 1):
 
 def test_the_session_that_asks_counts_as_gone():
     seen = snapshot(held_by("alice"), held_by("alice", "other"), held_by("bob", count=0))
-    situation = situation_without(seen, "alice", "")
+    situation = situation_without(seen, ALICE, "")
     assert situation.devices is not None
     assert (situation.devices["card"].used, len(situation.held)) == (1, 2)
 
 
 def test_a_browser_asks_for_the_world_as_it_is():
-    situation = situation_without(snapshot(held_by("alice"), held_by("bob")), "alice", None)
+    situation = situation_without(snapshot(held_by("alice"), held_by("bob")), ALICE, None)
     assert situation.devices is not None
     assert (situation.devices["card"].used, len(situation.held)) == (2, 2)
 

@@ -132,7 +132,7 @@ def test_its_log_is_made_anew_each_time(tmp_path: Path) -> None:
         ("nonsense", "stopped"),
         ("2020-01-01T00:00:00", "stopped"),  # without an offset nobody knows when that is
         ("2020-01-01T00:00:00+00:00", "max-age"),
-        ((datetime.now(UTC) + timedelta(hours=1)).isoformat(), "stopped"),
+        pytest.param((datetime.now(UTC) + timedelta(hours=1)).isoformat(), "stopped", id="in-an-hour"),
     ],
 )
 def test_the_reason(ends_at: str, expected: str) -> None:

@@ -55,9 +55,10 @@ def _hub_on_sessions(cluster: Kubernetes) -> list[Manifest]:
 
 
 def _service_on_sessions(cluster: Kubernetes) -> list[Manifest]:
-    """See what runs, write how long it may last, and end it."""
+    """See what runs, write how long it may last, and end it; hold devices, which is a Job where sessions are."""
     rules = [
         rule("", ("pods",), (*READ, "patch", "delete")),
+        rule("batch", ("jobs",), (*READ, "create", "patch", "delete")),
         rule("", ("pods/log",), ("get",)),
         rule("", ("events",), READ),
     ]

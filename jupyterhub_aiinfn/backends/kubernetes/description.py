@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,6 +21,8 @@ FIELDS = (
 )
 """What is kept of a specification; nothing in it is secret."""
 
+REMEMBERED = 4096
+"""Characters of a description that is remembered; no honest one has so many."""
 MAX_MESSAGE = 1000
 """Characters of why it was ended that are kept (arbitrary)."""
 
@@ -38,15 +41,25 @@ def described(head: Mapping[str, Any], created_at: datetime) -> Workload | None:
     annotations, labels = head.get("annotations"), head.get("labels")
     if not isinstance(annotations, Mapping) or not isinstance(labels, Mapping):
         return None
+    text = annotations.get(DESCRIPTION)
+    if not isinstance(text, str):
+        return None
+    read = _read if len(text) <= REMEMBERED else _read.__wrapped__
+    found = read(text, created_at)
+    return found if found is not None and labels.get(WORKLOAD) == found.id else None
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str, created_at: datetime) -> Workload | None:
+    """Each is read once: it stays the same through all changes of its object."""
     try:
-        said = json.loads(annotations[DESCRIPTION])
+        said = json.loads(text)
         fields = {name: said[name] for name in FIELDS}
-        found = Workload.model_validate_json(
+        return Workload.model_validate_json(
             json.dumps({**fields, "phase": Phase.starting, "created_at": created_at.isoformat()})
         )
     except (KeyError, TypeError, ValueError, ValidationError, RecursionError):
         return None
-    return found if labels.get(WORKLOAD) == found.id else None
 
 
 def longest_life(head: Mapping[str, Any]) -> int | None:

@@ -27,6 +27,8 @@ class Waiting:
     """1 is next; None: not known at this moment."""
     lasting: bool = False
     """Whether waiting does not help."""
+    held_back: bool = False
+    """Whether Kueue has looked and found nothing free."""
 
 
 def workload_of(workloads: Iterable[Object], uid: str) -> Object | None:
@@ -45,13 +47,14 @@ def waiting(workload: Object, pending: Object) -> Waiting | None:
         or condition(workload, "Finished").get("status") == "True"
     ):
         return None
-    reason = str(condition(workload, "QuotaReserved").get("reason"))
+    quota = condition(workload, "QuotaReserved")
+    reason, held_back = str(quota.get("reason")), quota.get("status") == "False"
     if reason in HOPELESS:
         return Waiting(HOPELESS[reason], lasting=True)
     name = part(workload, "metadata").get("name")
     items = (one for one in parts(pending, "items") if part(one, "metadata").get("name") == name)
     place = next(items, {}).get("positionInClusterQueue")
     if not isinstance(place, int) or isinstance(place, bool) or place < 0:
-        return Waiting("it waits for its turn")
+        return Waiting("it waits for its turn", held_back=held_back)
     before = f"place {place + 1} in the line" if place else "it is next in the line"
-    return Waiting(f"it waits for its turn: {before}", place + 1)
+    return Waiting(f"it waits for its turn: {before}", place + 1, held_back=held_back)

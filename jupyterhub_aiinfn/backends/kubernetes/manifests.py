@@ -44,6 +44,8 @@ done
 
 Each is made under another name first: nobody finds one with half its rights, and of two sessions at once one makes it.
 """
+KEPT_AFTER_END = 3600
+"""Seconds for which a Job that has ended is kept with its log, beyond the moment its end is on record (arbitrary)."""
 SHARED_UMASK = ("/bin/sh", "-c", 'umask 0002; exec "$@"', "workload")
 """Members write for one another: what is made in a shared folder belongs to its group by the setgid bit of the folder,
 and the mask leaves the group its rights. In the home it changes nothing: everybody's own group has one member."""
@@ -104,6 +106,7 @@ def job(values: Values, request: PodRequest) -> Manifest:
         "completions": 1,
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
+        "ttlSecondsAfterFinished": KEPT_AFTER_END,
         "template": {**template, "metadata": {**template["metadata"], "labels": inner}},
     }
     if spec.max_seconds is not None:
@@ -240,6 +243,8 @@ def _main(values: Values, request: PodRequest, found: list[volumes.Place]) -> Ma
     command = [*(SHARED_UMASK if shares else ()), *spec.command]
     container = _container(names.MAIN, image_of(values, spec), cluster) | {
         "command": [literal(word) for word in command],
+        # That of the image may be closed to the person's uid, and no program could be started there.
+        "workingDir": "/" if spec.person is None else volumes.home_path(spec.person),
         "env": _environment(values, request, found),
         "resources": _resources(values, spec),
         "volumeMounts": volumes.mounts(values, found),

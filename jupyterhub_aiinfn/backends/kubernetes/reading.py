@@ -62,12 +62,28 @@ def read_job(job: Object, pod: Object | None = None, peak_gib: float | None = No
     for one in parts(status, "conditions"):
         if one.get("status") == "True" and one.get("type") in ("Complete", "Failed"):
             return found.model_copy(update={**changes, **_job_end(one, running), "phase": Phase.ended})
-    asked, deleted = asked_end(part(job, "metadata")), _time(part(job, "metadata").get("deletionTimestamp"))
-    if asked is not None and deleted is not None and not status.get("active"):
-        return found.model_copy(update={**changes, **asked, "ended_at": deleted, "phase": Phase.ended})
+    deleted = _time(part(job, "metadata").get("deletionTimestamp"))
+    if deleted is not None and not status.get("active") and not status.get("terminating"):
+        end = {"ended_at": deleted, **(running.get("end") or {}), **_who_ended(job)}
+        return found.model_copy(update={**changes, **end, "phase": Phase.ended})
     phase = running.get("phase", Phase.starting)
     phase = phase if phase is not Phase.ended else Phase.running
     return found.model_copy(update={**changes, "phase": phase, "message": running.get("waits", "")})
+
+
+def job_gone(job: Object, at: datetime, pod: Object | None = None) -> Workload | None:
+    """The workload of a Job that the cluster has no more; lost, unless it ended or somebody asked for its end."""
+    found = read_job(job, pod)
+    if found is None or found.phase is Phase.ended:
+        return found
+    end = asked_end(part(job, "metadata")) or {"reason": EndReason.lost, "message": LOST, "inferred": True}
+    return found.model_copy(update={**end, "ended_at": at, "phase": Phase.ended})
+
+
+def _who_ended(job: Object) -> dict[str, Any]:
+    """Who had a Job deleted, and why."""
+    asked = asked_end(part(job, "metadata"))
+    return asked or {"reason": EndReason.stopped, "message": "somebody deleted it on the cluster"}
 
 
 def read_pod_state(pod: Object, peak_gib: float | None) -> dict[str, Any]:
@@ -139,7 +155,7 @@ def _ended(pod: Object, peak_gib: float | None) -> dict[str, Any] | None:
         return {**end, "reason": trouble.reason, "message": trouble.sentence}
     if code == 0 or (code is None and phase == "Succeeded"):
         return {**end, "reason": EndReason.finished}
-    words = f"it ended with exit code {code}" if code is not None else "it failed before it ran"
+    words = f"it exited with code {code}" if code is not None else "it failed before it ran"
     return {**end, "reason": EndReason.failed if code is not None else EndReason.not_started, "message": words}
 
 

@@ -6,7 +6,7 @@ Each sentence says what happened and what to do. Nothing here asks anything: it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,10 +85,22 @@ def said(text: object) -> str:
 def _out_of_memory(pod: Object, peak_gib: float | None) -> Trouble | None:
     for name, state in container_states(pod):
         if name == MAIN and part(state, "terminated").get("reason") == "OOMKilled":
-            peak = f" (at most {peak_gib:.1f} GiB were in use)" if peak_gib is not None else ""
-            sentence = f"it used more memory than it may{peak}; choose a larger size, or load less at a time"
+            peak = peak_gib if peak_gib is not None else _memory_gib(pod)
+            used = f" (at most {peak:.3g} GiB were in use)" if peak is not None else ""
+            sentence = f"it used more memory than it may{used}; choose a larger size, or load less at a time"
             return Trouble(sentence, EndReason.out_of_memory)
     return None
+
+
+UNITS = {"": 1, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+def _memory_gib(pod: Object) -> float | None:
+    """What the workload may use: who is ended for want of memory had used all of it, since nothing else ends one."""
+    own = next((one for one in parts(part(pod, "spec"), "containers") if one.get("name") == MAIN), {})
+    text = part(part(own, "resources"), "limits").get("memory")
+    found = re.fullmatch(r"(\d{1,18})([KMGT]i)?", text) if isinstance(text, str) else None
+    return int(found[1]) * UNITS[found[2] or ""] / 2**30 if found is not None else None
 
 
 AWAY = {
@@ -108,6 +120,10 @@ TURNED_OUT = (
 """Ends of reasons of Kueue's own condition TerminationTarget (0.19), the first that fits."""
 
 
+FULL = re.compile(r'^Usage of EmptyDir volume "(scratch)" exceeds the limit "([^"]{1,20})"')
+"""What the kubelet says when a session has filled the space that the node gave it."""
+
+
 def _taken_away(pod: Object) -> Trouble | None:
     target = condition(pod, "DisruptionTarget")
     status = part(pod, "status")
@@ -118,11 +134,25 @@ def _taken_away(pod: Object) -> Trouble | None:
     if status.get("reason") in ("NodeLost", "NodeShutdown", "Terminated", "NodeAffinity"):
         why = why or "its node was switched off or is gone"
     if status.get("reason") == "Evicted":
-        detail = said(status.get("message"))
-        why = "its node ran short of memory or disk" + (f" ({detail})" if detail else "")
-    if why is None:
-        return None
+        return _evicted(said(status.get("message")))
+    return _ended_because(why) if why is not None else None
+
+
+def _ended_because(why: str) -> Trouble:
     return Trouble(f"{why}, so it was ended; start it again, files in the home are kept", EndReason.evicted)
+
+
+def _evicted(detail: str) -> Trouble:
+    full = FULL.search(detail)
+    if full is not None:
+        return _ended_because(f"it wrote more than the {full[2]} that it may to /{full[1]}")
+    return _ended_because("its node ran short of memory or disk" + (f" ({detail})" if detail else ""))
+
+
+def events_trouble(events: Iterable[Object]) -> Trouble | None:
+    """Why a pod was ended that ended politely: its own status then says that it succeeded, and nothing else."""
+    evicted = next((one for one in events if one.get("reason") == "Evicted"), None)
+    return _evicted(said(evicted.get("message"))) if evicted is not None else None
 
 
 def _over_time(pod: Object) -> Trouble | None:
@@ -186,7 +216,8 @@ def _container(pod: Object) -> Trouble | None:
 
 
 SCHEDULING: tuple[tuple[str, str, bool], ...] = (
-    (r'persistentvolumeclaim "[^"]*" not found', f"a volume that it needs does not exist; {HELP}", True),
+    # not lasting: the scheduler may hear of a pod before it hears of the claim that was made for it
+    (r'persistentvolumeclaim "[^"]*" not found', f"a volume that it needs does not exist; {HELP}", False),
     (r"unbound immediate PersistentVolumeClaims", f"a volume that it needs has no disk yet; {HELP}", False),
     (r"volume node affinity conflict|exceed max volume count", f"its volumes are on no free node; {HELP}", True),
     (r"Insufficient \S+/", "the device that was chosen is not free; try again later or choose another", False),
@@ -196,6 +227,7 @@ SCHEDULING: tuple[tuple[str, str, bool], ...] = (
         f"no node has the device that was chosen, or those are reserved for others or out of order; {HELP}",
         False,
     ),
+    (r"were unschedulable", "the nodes for it are closed for maintenance; try again later, or choose another", False),
     (r"didn't match Pod's node", f"no node has the device that was chosen; {HELP}", True),
     (r"untolerated taint", f"the nodes are reserved for others or out of order; {HELP}", False),
 )

@@ -12,6 +12,7 @@ from jupyterhub_aiinfn.api.availability import Availability
 from jupyterhub_aiinfn.api.sessions import Announcements
 from jupyterhub_aiinfn.errors import AiinfnError
 from jupyterhub_aiinfn.service.context import Context, context_of
+from jupyterhub_aiinfn.service.identity.caller import Caller
 from jupyterhub_aiinfn.service.identity.gate import ReaderOrHub, reader_or_hub
 from jupyterhub_aiinfn.service.settings import API
 
@@ -23,8 +24,8 @@ ContextDependency = Annotated[Context, Depends(context_of)]
 
 @router.get(f"{API}/availability")
 async def availability(context: ContextDependency, caller: ReaderOrHub) -> Availability:
-    """What is free; ``taken_at`` says when that was counted."""
-    return context.watch.snapshot.availability
+    """What is free for the caller; ``taken_at`` says when that was counted."""
+    return seen(context.watch.snapshot.availability, caller)
 
 
 @router.get(
@@ -38,10 +39,15 @@ async def stream(request: Request, context: ContextDependency, caller: ReaderOrH
     Events named ``announcements`` say what administrators announce: at once, and whenever that changes.
     """
     leave = context.streams.enter(caller.name)
-    return EventStream(events(request, context), leave)
+    return EventStream(events(request, context, caller), leave)
 
 
-async def events(request: Request, context: Context) -> AsyncIterator[bytes]:
+def seen(found: Availability, caller: Caller) -> Availability:
+    """With what is kept for the caller's groups and nothing of what is kept for others; the hub has all of it."""
+    return found if caller.is_platform else found.seen_by(caller.identity.groups)
+
+
+async def events(request: Request, context: Context, caller: Caller) -> AsyncIterator[bytes]:
     """One event a snapshot, as long as the caller may still read them; announcements when they have changed."""
     told: Announcements | None = None
     async for snapshot in context.watch.snapshots():
@@ -51,7 +57,8 @@ async def events(request: Request, context: Context) -> AsyncIterator[bytes]:
         if now != told:
             told = now
             yield f"event: announcements\ndata: {now.model_dump_json()}\n\n".encode()
-        yield f"event: availability\ndata: {snapshot.availability.model_dump_json()}\n\n".encode()
+        availability = seen(snapshot.availability, caller)
+        yield f"event: availability\ndata: {availability.model_dump_json()}\n\n".encode()
 
 
 async def still_welcome(request: Request) -> bool:

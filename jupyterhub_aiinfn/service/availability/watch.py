@@ -42,6 +42,7 @@ class Watch:
         self._live: dict[str, Workload] = {}
         self._changed, self._published, self._filled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
+        self._readers: list[Callable[[Workload], None]] = []
         self._snapshot: Snapshot | None = None
         self.closed = False
         self.trouble = ""
@@ -57,6 +58,10 @@ class Watch:
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever a workload changes."""
         self._listeners.append(listener)
+
+    def on_workload(self, reader: Callable[[Workload], None]) -> None:
+        """Call ``reader`` with each workload that is known, and again whenever it changes."""
+        self._readers.append(reader)
 
     def count_again(self) -> None:
         """Count what is free now: something other than a workload has changed."""
@@ -107,6 +112,8 @@ class Watch:
         self._changed.set()
         for listener in self._listeners:
             listener()
+        for reader in self._readers:
+            reader(work)
 
     async def _publish(self) -> None:
         await self._filled.wait()

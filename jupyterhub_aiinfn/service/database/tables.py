@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, MetaData, String, Text
+from sqlalchemy import JSON, BigInteger, MetaData, String, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 NAMES = {
@@ -116,3 +116,27 @@ class ActRow(Base):
     """Whose session, or for whom an announcement is: a person, a profile, or everybody."""
     workload: Mapped[str | None] = mapped_column(String(64))
     message: Mapped[str] = mapped_column(Text, default="")
+
+
+class FactRow(Base):
+    """What somebody saw happen to a workload, or inferred. Rows are only added; each source says each thing once."""
+
+    __tablename__ = "facts"
+    __table_args__ = (UniqueConstraint("subject", "kind", "source"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    subject: Mapped[str] = mapped_column(String(96))
+    """Id of the workload; for a gap a name of its own."""
+    kind: Mapped[str] = mapped_column(String(16))
+    source: Mapped[str] = mapped_column(String(16))
+    """``hub`` or ``service``: who saw it."""
+    at: Mapped[int]
+    """When it happened."""
+    inferred: Mapped[bool]
+    """Whether nobody saw it."""
+    dropped: Mapped[int] = mapped_column(BigInteger)
+    """For a gap: how many facts are missing."""
+    workload: Mapped[dict[str, Any]]
+    """The workload as it was known then; empty for a gap."""
+    taken_at: Mapped[int]
+    """When it was written here."""

@@ -28,7 +28,7 @@ ContextDependency = Annotated[Context, Depends(context_of)]
 async def health(context: ContextDependency) -> Health:
     """Whether the service works, part by part; needs no log-in and says nothing secret."""
     database = await context.database.state()
-    backend = context.watch.trouble or "ok"
+    backend = context.watch.trouble or context.backend.trouble or "ok"
     hub = "ok" if context.hub.answers else "the hub does not answer"
     return Health(
         status="ok" if database == backend == hub == "ok" else "degraded",
@@ -57,6 +57,8 @@ def gauges(context: Context) -> Iterator[GaugeMetricFamily]:
     """What is true at this moment."""
     yield gauge("aiinfn_hub_answers", "1 when the hub answered the last request", float(context.hub.answers))
     yield gauge("aiinfn_streams", "Open streams of availability", context.streams.total)
+    for figure in context.backend.figures():
+        yield gauge(f"aiinfn_backend_{figure.name}", figure.says, figure.value)
     try:
         snapshot = context.watch.snapshot
     except ServiceError:

@@ -9,6 +9,8 @@ from jupyterhub_aiinfn.errors import ServiceError
 from jupyterhub_aiinfn.service.settings import SERVICE
 
 ACCESS = frozenset({"access:services", f"access:services!service={SERVICE}"})
+INTERNAL = "internal"
+"""Kind of whoever comes with the internal token; the hub's own kinds are "user" and "service"."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,11 @@ class Caller:
     def name(self) -> str:
         """Login name."""
         return self.identity.name
+
+    @property
+    def is_platform(self) -> bool:
+        """Whether this is the hub or the supervisor of this installation: no person has this kind."""
+        return self.identity.kind == INTERNAL
 
     @property
     def server_name(self) -> str | None:

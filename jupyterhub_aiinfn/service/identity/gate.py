@@ -13,7 +13,7 @@ from jupyterhub_aiinfn.errors import ServiceError
 from jupyterhub_aiinfn.service.context import Context, context_of
 
 from .browser import COOKIE, HUB_COOKIE
-from .caller import Caller, HubIdentity
+from .caller import INTERNAL, Caller, HubIdentity
 from .tokens import token_of, unauthorized
 
 TOKEN = HTTPBearer(
@@ -80,7 +80,14 @@ def internal(request: Request) -> Caller | None:
     expected = context_of(request).settings.internal_token
     if not hmac.compare_digest(header.partition(" ")[2].strip().encode(), expected.encode()):
         return None
-    return Caller(HubIdentity("internal", "internal", (), admin=False, scopes=frozenset({"read:metrics"})))
+    return Caller(HubIdentity("internal", INTERNAL, (), admin=False, scopes=frozenset({"read:metrics"})))
+
+
+def from_within(request: Request, secret: str) -> bool:
+    """Whether a request carries a secret of this installation, and came not through the proxy as people's do."""
+    given = request.headers.get("authorization", "").partition(" ")[2].strip()
+    forwarded = any(name.startswith("x-forwarded") for name in request.headers)
+    return bool(secret) and not forwarded and hmac.compare_digest(given.encode(), secret.encode())
 
 
 async def by_token(context: Context, token: str, *, change: bool) -> Caller:

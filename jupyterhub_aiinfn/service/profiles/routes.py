@@ -28,19 +28,19 @@ async def profiles(context: Annotated[Context, Depends(context_of)], caller: Cal
         raise NotEntitled("profiles are for people; a service of the hub starts no session")
     identity = caller.identity
     person = Person(identity.name, frozenset(identity.groups), identity.admin)
-    situation = situation_without(context.watch.snapshot, person.name, caller.server_name)
+    situation = situation_without(context.watch.snapshot, person, caller.server_name)
     found = offers(context.values, person, situation, caller.server_name)
     return ProfileOffers(taken_at=situation.now, profiles=tuple(map(told, found)))
 
 
-def situation_without(snapshot: Snapshot, person: str, server_name: str | None) -> Situation:
-    """The world in which the session that asks is gone and its devices are back."""
+def situation_without(snapshot: Snapshot, person: Person, server_name: str | None) -> Situation:
+    """The world as the person sees it in which the session that asks is gone and its devices are back."""
     sessions = snapshot.sessions()
-    gone = [work for work in sessions if work.person == person and work.server_name == server_name]
+    gone = [work for work in sessions if work.person == person.name and work.server_name == server_name]
     return Situation(
         now=datetime.now(UTC),
         held=tuple(held(work) for work in sessions if work not in gone),
-        devices=devices(snapshot.availability, gone),
+        devices=devices(snapshot.availability.seen_by(person.groups), gone),
     )
 
 
@@ -51,7 +51,13 @@ def devices(availability: Availability, gone: list[Workload]) -> dict[str, Devic
         if work.accelerator:
             back[work.accelerator] = back.get(work.accelerator, 0) + work.accelerator_count
     return {
-        key: DeviceCount(one.total, max(0, one.used - back.get(key, 0)), one.emulated, one.reason, one.next_free_at)
+        key: DeviceCount(
+            one.total,
+            max(0, one.used - one.gives_way - back.get(key, 0)),
+            one.emulated,
+            one.reason,
+            one.next_free_at,
+        )
         for key, one in availability.devices.items()
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
@@ -12,6 +11,7 @@ from jupyterhub_aiinfn.api.values import HeldValues, Proposal
 from jupyterhub_aiinfn.backends.local.agreement import Follower
 from jupyterhub_aiinfn.errors import ServiceError, StateError
 from jupyterhub_aiinfn.service.context import context_of
+from jupyterhub_aiinfn.service.identity.gate import from_within
 from jupyterhub_aiinfn.service.settings import API
 
 router = APIRouter(tags=["values"])
@@ -19,11 +19,8 @@ router = APIRouter(tags=["values"])
 
 def follower_of(request: Request) -> Follower:
     """What follows the agreement; 403 unless the request has the state folder's secret and came not by the proxy."""
-    context, headers = context_of(request), request.headers
-    expected, given = context.settings.values_token, headers.get("authorization", "").partition(" ")[2].strip()
-    forwarded = any(name.startswith("x-forwarded") for name in headers)
-    allowed = expected and not forwarded and hmac.compare_digest(given.encode(), expected.encode())
-    if not allowed or context.follower is None:
+    context = context_of(request)
+    if not from_within(request, context.settings.values_token) or context.follower is None:
         raise ServiceError(
             "this is for `aiinfn values apply` on the machine of the platform only", status=403, reason="forbidden"
         )

@@ -1,8 +1,9 @@
-"""`make cluster-up`, `make cluster-down`, `make cluster-status`."""
+"""`make cluster-up`, `make cluster-down`, `make cluster-status`; `run COMMAND…`, which `make test` is."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 
 import psutil
@@ -16,10 +17,13 @@ from .place import State
 def main(arguments: list[str]) -> int:
     """The exit code; what is wrong is a sentence on stderr."""
     commands = {"up": up, "down": down, "status": status}
-    if len(arguments) != 1 or arguments[0] not in commands:
-        print(f"cluster: say one of {', '.join(commands)}", file=sys.stderr)
+    runs = arguments[:1] == ["run"] and len(arguments) > 1
+    if not runs and (len(arguments) != 1 or arguments[0] not in commands):
+        print(f"cluster: say one of {', '.join(commands)}, or run and a command", file=sys.stderr)
         return 2
     try:
+        if runs:
+            return run(arguments[1:])
         commands[arguments[0]]()
     except ClusterError as error:
         print(f"cluster: {error}", file=sys.stderr)
@@ -40,6 +44,24 @@ def up() -> None:
     cluster.up()
     print(f"cluster: up; export KUBECONFIG={cluster.place.kubeconfig}")
     print(f"         kubectl is {cluster.programs['kubectl']}")
+
+
+def run(command: list[str]) -> int:
+    """Run a command while the cluster of this checkout is up, never that of KUBECONFIG; its exit code.
+
+    A cluster that was up before stays so. Somebody who is not root has none, and the command runs without.
+    """
+    cluster = Cluster()
+    if os.geteuid() != 0:
+        print("cluster: only root can start one on this machine; going on without it", flush=True)
+        return subprocess.run(command, check=False).returncode
+    was_up = cluster.is_up()
+    try:
+        cluster.up()
+        return subprocess.run(command, check=False).returncode
+    finally:
+        if not was_up:
+            cluster.down()
 
 
 def down() -> None:

@@ -97,6 +97,10 @@ class Cluster:
         """Give the node the images of an archive (``docker-archive`` or OCI); pods use ``imagePullPolicy: Never``."""
         _ctr(self.state, "images", "import", str(archive))
 
+    def image_names(self) -> set[str]:
+        """The images that the node has."""
+        return set(_ctr(self.state, "images", "list", "--quiet").split())
+
     @property
     def client(self) -> Client:
         """kubectl as the cluster's administrator."""
@@ -285,8 +289,8 @@ def _ctr_command(*arguments: str) -> list[str]:
     return ["ctr", "--address", node.SOCKET, "--namespace", "k8s.io", *arguments]
 
 
-def _ctr(state: State, *arguments: str) -> None:
-    namespaces.run_inside(state, *_ctr_command(*arguments))
+def _ctr(state: State, *arguments: str) -> str:
+    return namespaces.run_inside(state, *_ctr_command(*arguments))
 
 
 def _succeeds(command: Sequence[str]) -> bool:

@@ -129,6 +129,7 @@ def _kubelet(state: State) -> dict[str, object]:
         "shutdownGracePeriod": "0s",
         "nodeStatusUpdateFrequency": "5s",
         "syncFrequency": "30s",
+        "volumeStatsAggPeriod": "2s",  # else a minute passes until a full scratch space is noticed
     }
 
 

@@ -214,3 +214,62 @@ def test_values_of_one_machine_are_none_of_the_chart(tmp_path: Path) -> None:
     code, out, err = within("chart-values", "--values", huge)
     assert (code, out) == (1, "")
     assert "must be at most 1024 KiB" in err
+
+
+# What is asked with kubectl; the rest of it is in tests/cluster/test_manifests_diff.py
+
+
+def diff(monkeypatch: pytest.MonkeyPatch, folder: Path, script: str | None) -> tuple[int, str, str]:
+    """The command where kubectl is this script of the shell, or missing."""
+    folder.mkdir()
+    if script is not None:
+        (folder / "kubectl").write_text(f"#!/bin/sh\n{script}\n")
+        (folder / "kubectl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return within("manifests", "--diff", "--values", FARM)
+
+
+def test_without_kubectl_there_is_no_comparison(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert diff(monkeypatch, tmp_path / "bin", None) == (
+        2,
+        "",
+        "Error: there is no kubectl here; install it, and try again\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("echo '[1, 2]'", "look whether another program has its name"),
+        ("echo 'not json'", "look whether another program has its name"),
+        ("echo '{\"items\": [{}]}'", "look whether another program has its name"),
+        (
+            'echo \'error: no matches for kind "Cohort" in version "x"\' >&2; exit 1',
+            "does not know Cohort; install Kueue",
+        ),
+        ("printf 'a\\n\\033[31mstrange' >&2; exit 7", "kubectl could not ask the cluster: \ufffd[31mstrange"),
+        ("exit 1", "it said nothing"),
+    ],
+)
+def test_what_kubectl_says_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, words: str
+) -> None:
+    code, out, err = diff(monkeypatch, tmp_path / "bin", script)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
+
+
+def test_a_kubeconfig_without_a_comparison_is_refused_and_one_that_is_none_told(tmp_path: Path) -> None:
+    code, _, err = within("manifests", "--values", FARM, "--kubeconfig", tmp_path / "absent")
+    assert code == 2
+    assert "--kubeconfig is for --diff" in err
+    code, _, err = within("manifests", "--diff", "--values", FARM, "--kubeconfig", tmp_path / "absent")
+    assert code == 2
+    assert "is no file; give the kubeconfig of an administrator" in err
+
+
+def test_wrong_values_are_no_difference(tmp_path: Path) -> None:
+    code, out, err = within("manifests", "--diff", "--values", CONFIG / "local.yaml")
+    assert (code, out) == (2, "")
+    assert "these values are for one machine" in err

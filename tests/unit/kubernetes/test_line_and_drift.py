@@ -40,9 +40,11 @@ def summary(*names: str) -> Object:
 def test_the_place_counts_everybody_who_waits_for_the_same() -> None:
     line = summary("pod-bob-7", "pod-carol-2", "pod-alice-1")
     waits = workload(("QuotaReserved", "False", "WaitingForQuota"))
-    assert waiting(waits, line) == Waiting("it waits for its turn: place 3 in the line", 3)
-    assert waiting(waits, summary("pod-alice-1")) == Waiting("it waits for its turn: it is next in the line", 1)
-    assert waiting(waits, {}) == Waiting("it waits for its turn")
+    assert waiting(waits, line) == Waiting("it waits for its turn: place 3 in the line", 3, held_back=True)
+    alone = summary("pod-alice-1")
+    assert waiting(waits, alone) == Waiting("it waits for its turn: it is next in the line", 1, held_back=True)
+    assert waiting(workload(), alone) == Waiting("it waits for its turn: it is next in the line", 1, held_back=False)
+    assert waiting(waits, {}) == Waiting("it waits for its turn", held_back=True)
 
 
 @pytest.mark.parametrize("done", [("Admitted", "True", "Admitted"), ("Finished", "True", "Succeeded")])

@@ -288,6 +288,14 @@ def test_the_home_is_the_same_for_every_profile(home: str) -> None:
     assert len(homes) == 1
 
 
+def test_a_session_begins_in_its_home_and_a_job_of_nobody_where_everybody_may_be() -> None:
+    values = farm()
+    assert main_of(session_pod(values, a_request(values)))["workingDir"] == "/home/alice"
+    spec = a_session(kind=WorkloadKind.job, job_class=JobClass.platform, person=None, server_name=None, folders=())
+    request = PodRequest(spec, manifests.PLATFORM, frozenset(), {}, None)
+    assert main_of(job(values, request))["workingDir"] == "/"
+
+
 def test_nobody_has_what_is_not_theirs() -> None:
     values = farm(buckets={"secret": {"claim": "s3", "for": ["staff"]}})
     found = mounted(values, folders=(), public=False)
@@ -385,6 +393,7 @@ def test_a_job_is_kept_until_it_is_accounted_and_a_session_never() -> None:
         "completions": 1,
         "backoffLimit": 0,
         "podReplacementPolicy": "Failed",
+        "ttlSecondsAfterFinished": 3600,
         "activeDeadlineSeconds": 600,
         "template": 0,
     }

@@ -19,7 +19,7 @@ from jupyterhub_aiinfn.backends.kubernetes import names
 from jupyterhub_aiinfn.backends.kubernetes.description import FIELDS, end_patch
 from jupyterhub_aiinfn.backends.kubernetes.manifests import PodRequest, job, session_pod
 from jupyterhub_aiinfn.backends.kubernetes.reading import gone, read_job, read_pod
-from jupyterhub_aiinfn.backends.kubernetes.translation import api_sentence, pod_trouble, waits_for_quota
+from jupyterhub_aiinfn.backends.kubernetes.translation import api_sentence, events_trouble, pod_trouble, waits_for_quota
 from jupyterhub_aiinfn.values import Values
 
 from .farms import farm, requests
@@ -106,10 +106,15 @@ def test_a_session_from_its_start_to_its_end() -> None:
 @pytest.mark.parametrize(
     ("found", "reason", "code", "words"),
     [
-        (ended(1), EndReason.failed, 1, "it ended with exit code 1"),
-        (ended(143), EndReason.failed, -15, "it ended with exit code 143"),
+        (ended(1), EndReason.failed, 1, "it exited with code 1"),
+        (ended(143), EndReason.failed, -15, "it exited with code 143"),
         (ended(137, "OOMKilled"), EndReason.out_of_memory, -9, "choose a larger size, or load less at a time"),
-        (ended(137, reason="Error", message="Pod was active", phase="Failed"), EndReason.failed, -9, "exit code 137"),
+        (
+            ended(137, reason="Error", message="Pod was active", phase="Failed"),
+            EndReason.failed,
+            -9,
+            "exited with code 137",
+        ),
         (
             pod("Failed", reason="Evicted", message="low on resource: memory."),
             EndReason.evicted,
@@ -144,6 +149,44 @@ def test_the_peak_of_memory_is_told_where_it_is_known() -> None:
     workload = read_pod(ended(137, "OOMKilled"), peak_gib=15.94)
     assert workload is not None
     assert "more memory than it may (at most 15.9 GiB were in use); choose" in workload.message
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        ("64Mi", " (at most 0.0625 GiB were in use)"),
+        ("2Gi", " (at most 2 GiB were in use)"),
+        ("3221225472", " (at most 3 GiB were in use)"),
+        ("1e3", ""),
+        ("9" * 40, ""),
+        ("", ""),
+        (7, ""),
+        (None, ""),
+    ],
+)
+def test_what_nobody_measured_was_all_that_it_may_have(limit: Any, said: str) -> None:
+    found = ended(137, "OOMKilled")
+    main = next(one for one in found["spec"]["containers"] if one["name"] == names.MAIN)
+    main["resources"]["limits"]["memory"] = limit
+    workload = read_pod(found)
+    assert workload is not None
+    assert workload.message.startswith(f"it used more memory than it may{said}; choose a larger size")
+
+
+FULL = 'Usage of EmptyDir volume "scratch" exceeds the limit "200Gi". '
+
+
+def test_who_filled_the_scratch_space_is_told_so_also_when_only_an_event_says_it() -> None:
+    said = "it wrote more than the 200Gi that it may to /scratch, so it was ended; start it again, files in the home"
+    workload = read_pod(pod("Failed", reason="Evicted", message=FULL))
+    assert workload is not None
+    assert said in workload.message
+    events = [{"reason": "Pulled"}, {"reason": "Evicted", "message": FULL}]
+    trouble = events_trouble(events)
+    assert trouble is not None
+    assert said in trouble.sentence
+    assert trouble.reason is EndReason.evicted
+    assert events_trouble([{"reason": "Killing"}, {}]) is None
 
 
 @pytest.mark.parametrize(
@@ -201,7 +244,7 @@ def test_the_peak_of_memory_is_told_where_it_is_known() -> None:
         (
             unschedulable('0/1 nodes are available: persistentvolumeclaim "home-alice" not found.'),
             "a volume that it needs does not exist",
-            True,
+            False,
         ),
         (
             unschedulable("something new"),

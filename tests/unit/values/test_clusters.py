@@ -19,6 +19,7 @@ from jupyterhub_aiinfn.cli.main import cli
 from jupyterhub_aiinfn.errors import Problem, StateError, ValuesError
 from jupyterhub_aiinfn.supervisor.known_values import known_values
 from jupyterhub_aiinfn.values import Values, load_values, parse_values
+from jupyterhub_aiinfn.values.kubernetes import Kubernetes, Kueue, Network, PlatformJobs, SessionPods, Sidecar
 from jupyterhub_aiinfn.values.numbers import PROJECT_GIDS, UIDS, computed_gid, computed_uid
 from jupyterhub_aiinfn.values.one_machine import ignored_on_one_machine
 
@@ -29,6 +30,12 @@ LOCAL: dict[str, Any] = yaml.safe_load((CONFIG / "local.yaml").read_text())
 
 def parse(data: Any) -> Values:
     return parse_values(yaml.safe_dump(data, sort_keys=False), "x")
+
+
+@pytest.mark.parametrize("section", [Kubernetes, Kueue, PlatformJobs, SessionPods, Sidecar, Network])
+def test_the_example_of_a_farm_shows_every_setting_of_a_cluster(section: Any) -> None:
+    text = (CONFIG / "kubernetes.yaml").read_text().partition("\nkubernetes:")[2].partition("\nnodes:")[0]
+    assert [name for name in section.model_fields if f"{name}:" not in text] == []
 
 
 def changed(base: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -347,6 +354,13 @@ def test_one_machine_says_what_it_ignores(tmp_path: Path) -> None:
 def test_one_machine_does_not_start_with_the_values_of_a_cluster(tmp_path: Path) -> None:
     with pytest.raises(StateError, match=r"is for a cluster: it has the section kubernetes.*name another file"):
         known_values(CONFIG / "kubernetes.yaml", StateFolder(tmp_path))
+
+
+def test_people_of_a_cluster_are_kept_with_the_same_commands(tmp_path: Path) -> None:
+    """In the hub's pod; the state folder is on its volume."""
+    options = ["--values", str(CONFIG / "kubernetes.yaml"), "--state", str(tmp_path / "state")]
+    done = CliRunner().invoke(cli, ["user", "list", *options])
+    assert done.exit_code == 0, done.output
 
 
 @pytest.mark.parametrize("base", [LOCAL, CLUSTER], ids=["local", "cluster"])
