@@ -133,6 +133,7 @@ class Person:
     def stop(self) -> None:
         """Press Stop on the home page and wait for the end."""
         self.go("/hub/home")
+        self.page.wait_for_load_state("networkidle")  # before its scripts are there, the button does nothing
         self.page.locator("#stop").click()
         expect(self.page.locator("#start")).not_to_have_attribute("disabled", "disabled", timeout=60_000)
         expect(self.page.locator("#stop")).to_be_hidden(timeout=60_000)

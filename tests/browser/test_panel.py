@@ -150,6 +150,7 @@ def test_the_panel_is_readable_in_the_dark_and_in_a_narrow_window(alice: Person,
     page = alice.page
     panel = open_panel(alice)
     page.keyboard.press("Control+Shift+C")
+    expect(page.locator(".lm-CommandPalette-input")).to_be_focused()
     page.keyboard.type("JupyterLab Dark")
     page.locator(".lm-CommandPalette-item", has_text=re.compile("JupyterLab Dark$")).first.click()
     expect(page.locator("body[data-jp-theme-light=false]")).to_be_attached()
