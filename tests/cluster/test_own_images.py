@@ -12,8 +12,8 @@ from .own_images import give_images
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(1800)]
 NAMES = ("hub", "service", "lab", "python", "quantum")
 PROOFS = {
-    "hub": ("/opt/aiinfn/verify", "all checks passed"),
-    "service": ("/opt/aiinfn/verify", "all checks passed"),
+    "hub": ("/opt/aiinfn/verify", "the hub answered"),
+    "service": ("/opt/aiinfn/verify", "the service answered"),
     "lab": ("/opt/aiinfn/lab/verify", "the hub's single-user server is there: yes"),
     "python": ("/opt/aiinfn/verify", "all checks passed"),
     "quantum": ("/opt/aiinfn/verify", "all checks passed"),

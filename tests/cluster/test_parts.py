@@ -64,11 +64,6 @@ def test_status_names_every_part(own: Cluster) -> None:
     assert "does not run" not in said.stdout
 
 
-def test_a_wrong_word_is_refused_in_a_sentence() -> None:
-    said = command("sideways")
-    assert (said.returncode, said.stderr) == (2, "cluster: say one of up, down, status\n")
-
-
 def test_a_pod_outlives_the_servers_and_the_kubelet(kubernetes: Kubernetes, own: Cluster, pod: str) -> None:
     before = kubernetes.client.get("pod", pod, kubernetes.namespace)["status"]["containerStatuses"][0]["containerID"]
     for name, end in (("kubelet", own.stop), ("kube-apiserver", own.kill), ("etcd", own.stop), ("etcd", own.kill)):

@@ -63,7 +63,7 @@ def test_a_closed_terminal_is_an_ordinary_stop(folder: Path) -> None:
         processes = platform.processes()
         os.close(terminal)
         os.kill(platform.pid, signal.SIGHUP)  # the shell passes on what the terminal says itself
-        assert platform.process.wait(12) == 0
+        assert platform.process.wait(30) == 0
         assert [one for one in processes if one.alive()] == []
         assert not platform.state.supervisor.exists()
         assert "killed" not in platform.log("hub")
