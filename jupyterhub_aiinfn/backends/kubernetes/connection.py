@@ -69,13 +69,14 @@ class Connection:
         The API server need not answer yet.
         """
         given = os.environ.get("KUBECONFIG")
+        if given:
+            return await cls.of_file(Path(given))
         try:
-            return await cls.open(Path(given) if given else None)
+            return await cls.open()
         except config.ConfigException as error:
-            where = f"the file of KUBECONFIG ({given})" if given else "the service account of this pod"
             raise StateError(
-                f"{where} does not say how the cluster is reached: {error}; "
-                "run this in a pod of the cluster, or set KUBECONFIG to a file that names it"
+                "this process is in no pod of a cluster, so nobody says how one is reached; "
+                "run it in a pod, or set KUBECONFIG to a file that names the cluster"
             ) from error
 
     async def close(self) -> None:
