@@ -50,8 +50,8 @@ test: check ## everything that CI runs; the tests of a cluster only while `make 
 	$(PYTEST) --whole -n 2
 
 .PHONY: test-all
-test-all: check ## the same with a Kubernetes cluster that is started for it, and ended
-	$(BIN)/python -m tests.tools.cluster run $(BIN)/python -m pytest --whole -n 2
+test-all: check ## the same with a Kubernetes cluster that is started for it, and ended; its tests mostly wait
+	$(BIN)/python -m tests.tools.cluster run $(BIN)/python -m pytest --whole -n 3
 
 .PHONY: test-fast
 test-fast: setup ## what needs no hub and no browser, in less than two minutes

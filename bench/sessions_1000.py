@@ -13,6 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -53,10 +54,13 @@ class Side:
 
     @classmethod
     def of(cls, server: servers.Server, options: Mapping[str, str]) -> Side:
-        """A hub that knows everybody and has started nothing."""
+        """A hub where everybody has logged in once, so their groups are known, and that has started nothing."""
         api = chief(server)
         for some in turns(people(SESSIONS), 100):
             api.post("/users", json={"usernames": some}).raise_for_status()
+        with ThreadPoolExecutor(8) as browsers:
+            for browser in browsers.map(server.login, people(SESSIONS)):
+                browser.close()
         return cls(server, api, options, loop_histogram(api), resident(server))
 
     async def start(self, some: Sequence[str]) -> None:

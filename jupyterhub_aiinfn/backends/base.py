@@ -157,7 +157,11 @@ class Backend(ABC):
 
     @abstractmethod
     async def progress(self, workload_id: str) -> Progress | None:
-        """How far a job says it is; None when it has not said."""
+        """How far a job says it is; None when it has not said. What makes no sense counts as not said.
+
+        A job says it by a line of its output: ``aiinfn-progress``, a space and a :class:`Progress` as JSON, of at most
+        2 KiB. It is looked for among the last 200 lines and 64 KiB.
+        """
 
     async def hold(
         self,

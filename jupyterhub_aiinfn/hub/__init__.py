@@ -26,7 +26,7 @@ def configure(c: Any, values: Values | CurrentValues | None = None, installation
 
         values = cluster_values()
     current = CurrentValues.of(values)
-    if installation is None and current.values.kubernetes is not None:
+    if current.values.kubernetes is not None:
         from .chart import chart_deployment
         from .configuration_chart import write_chart_configuration
 

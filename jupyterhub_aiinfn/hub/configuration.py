@@ -20,7 +20,6 @@ from jupyterhub_aiinfn.values.current import CurrentValues
 from . import cancelling, new_rows, pages
 from . import values as values_handlers
 from .availability import AvailabilityFeed
-from .configuration_kubernetes import Place, configure_sessions
 from .last_choices import LastChoices
 from .password import PasswordAuthenticator
 from .people import People
@@ -181,13 +180,9 @@ def service_entry(token: str) -> dict[str, Any]:
 
 
 def _sessions(c: Any, platform: Platform, installation: Installation) -> None:
-    """One machine or a cluster, as the values say."""
+    """Sessions of one machine; what the chart's hub is told for a cluster is in ``configuration_chart``."""
     service_url = f"{installation.service_url}/services/{SERVICE}"
     configure_common(c, platform.values)
-    if platform.values.kubernetes is not None:
-        state = installation.state
-        configure_sessions(c, platform, Place(service_url, state.hub, facts_token=state.secret("facts-token")))
-        return
     attributes = {
         "__module__": __name__,
         "platform": platform,

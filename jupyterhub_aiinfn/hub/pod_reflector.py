@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from kubernetes_asyncio import watch
+from kubernetes_asyncio.client import ApiException
 from kubespawner.clients import load_config, shared_client
 from kubespawner.reflector import ResourceReflector
 from kubespawner.spawner import KubeSpawner
@@ -23,6 +24,7 @@ from traitlets import default
 from jupyterhub_aiinfn.api.workloads import WorkloadKind
 from jupyterhub_aiinfn.backends.kubernetes import names
 from jupyterhub_aiinfn.backends.kubernetes.calls import PATIENCE, Calls
+from jupyterhub_aiinfn.backends.kubernetes.connection import GONE
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between two tries while the API server is away: soon after its return everything is known again."""
@@ -39,6 +41,8 @@ class PodReflector(ResourceReflector):
     """
 
     kind = "pods"
+    read_anew_after: float = 300
+    """Seconds (arbitrary)."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -98,44 +102,64 @@ class PodReflector(ResourceReflector):
             self.watch_task = asyncio.create_task(self._watch_and_update())
 
     async def _watch_and_update(self) -> None:
-        pause = FIRST_PAUSE
+        """Read all there is, then take in what changes; all is read anew after something went wrong, and now and then.
+
+        The latter since a cluster that was restored from a copy says nothing to who asks from a version to come.
+        """
+        pause, version, read_at = FIRST_PAUSE, "", 0.0
         while not self._stopping:
             try:
-                version = await self._list_and_update()
-                self._note_answer()
-                pause = FIRST_PAUSE
-                await self._follow(version)
+                if not version or time.monotonic() - read_at > self.read_anew_after:
+                    version, read_at = await self._read_all(), time.monotonic()
+                version = await self._follow(version)
+                self._answered, pause = time.monotonic(), FIRST_PAUSE
             except Exception as problem:  # whatever it was: a hub that sees no session end any more is worse
-                self._note_loss(problem)
+                version = ""
+                if not (isinstance(problem, ApiException) and problem.status == GONE):
+                    # else nothing changed here for so long that the cluster no longer knows what we knew last
+                    self._note_loss(problem)
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_PAUSE, 2 * pause)
 
-    async def _follow(self, version: str) -> None:
-        """Take in what changes from a version on, until the watch is over: then all is read anew."""
+    async def _read_all(self) -> str:
+        version = str(await self._list_and_update())
+        for pod in self.resources.values():
+            _lighten(pod)
+        self._note_answer()
+        return version
+
+    async def _follow(self, version: str) -> str:
+        """Take in what changes from a version on, until the watch is over; the version from which to go on."""
         method = partial(getattr(self.api, self.list_method_name), _preload_content=False)
-        one = watch.Watch()
+        one, begun = watch.Watch(), time.monotonic()
         try:
             stream = one.stream(
                 method,
                 namespace=self.namespace,
                 label_selector=self.label_selector,
                 resource_version=version,
+                allow_watch_bookmarks=True,
                 timeout_seconds=self.timeout_seconds,
                 _request_timeout=self.request_timeout,
             )
             async with stream as events:
                 async for event in events:
-                    self._take(event["type"], event["raw_object"])
+                    if event["type"] != "BOOKMARK":
+                        self._take(event["type"], event["raw_object"])
         finally:
             one.stop()
             await one.close()
+        if time.monotonic() - begun < FIRST_PAUSE:
+            await asyncio.sleep(FIRST_PAUSE)  # whatever stands between us and the cluster ends it at once
+        return str(one.resource_version)
 
-    def _take(self, kind: str, pod: Mapping[str, Any]) -> None:
+    def _take(self, kind: str, pod: dict[str, Any]) -> None:
         head = pod["metadata"]
         key = f"{head['namespace']}/{head['name']}"
         if kind == "DELETED":
             self.resources.pop(key, None)
         else:
+            _lighten(pod)
             self.resources[key] = pod
         self._tell(key)
         self._announce(key)
@@ -166,6 +190,11 @@ class PodReflector(ResourceReflector):
                 future.set_result(None)
         if callback := self._callbacks.get(key):
             callback()
+
+
+def _lighten(pod: dict[str, Any]) -> None:
+    """Forget who wrote which field: that is much of a pod, and nobody asks for it."""
+    pod["metadata"].pop("managedFields", None)
 
 
 def reflector_of(namespace: str, config: Any = None) -> PodReflector:

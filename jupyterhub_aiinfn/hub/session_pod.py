@@ -29,6 +29,9 @@ Object = Mapping[str, Any]
 STARTING, STOPPING = "start the session", "stop the session"
 LOOK_AGAIN = 2.0
 """Seconds after which a start is looked at again when nothing changed: the place in the line is not in the pod."""
+AT_ONCE = 1.0
+"""Seconds within which Kueue lets in who need not wait; only afterwards it is asked for the place, which takes two
+requests (arbitrary)."""
 NO_WAIT = 5.0
 """Seconds that Kueue has to let in a session that may not wait: it does so at once when there is room (arbitrary)."""
 VANISHED = "it vanished from the cluster, and nobody saw why"
@@ -178,7 +181,8 @@ class SessionPod:
                 raise BackendError(f"the session could not start: {found.sentence}")
             if found.stand is Stand.waits:
                 waits_since = now if waits_since is None else waits_since
-                found = await self._place(found, now - waits_since)
+                if now - waits_since >= AT_ONCE:
+                    found = await self._place(found, now - waits_since)
                 begun = time.monotonic()  # after it was asked for: that takes a while when Kueue does not answer
                 _require_turn(begun - waits_since, patience.wait, found)
             elif now - begun > patience.start:
@@ -192,16 +196,21 @@ class SessionPod:
         Of those who ask for the same Kueue says only of the first that nothing is free.
         """
         queue = part(part(self.pod or {}, "metadata"), "labels").get(QUEUE)
+        without = Start(start.stand, start.sentence, held_back=waited > NO_WAIT)
         try:
             workloads = await self._brief.list("look", "Workload", self.namespace, {line.JOB_UID: self._uid})
             workload = line.workload_of(workloads, self._uid)
             pending = await self._brief.line("look", self.namespace, str(queue)) if workload is not None else {}
         except ClusterRefused:
+            return without
+        if workload is None:
+            return without
+        waits = line.waiting(workload, pending)
+        if waits is None:
             return start
-        waits = line.waiting(workload, pending) if workload is not None else None
-        if waits is not None and waits.lasting:
+        if waits.lasting:
             raise NothingFree(f"the session cannot start: {waits.sentence}")
-        return start if waits is None else Start(start.stand, waits.sentence, waits.held_back or waited > NO_WAIT)
+        return Start(start.stand, waits.sentence, waits.held_back or without.held_back)
 
 
 def _require_turn(waited: float, most: float, start: Start) -> None:

@@ -184,8 +184,9 @@ class GrantedSpawner(Spawner):
         assert self.grant is not None
         self._stored_before = None
         remembered = self.grant.choice.remembered()
-        self._store_options(remembered)  # files that a link brought come once, not with the next empty request
-        self.commit()
+        if remembered != self.user_options:
+            self._store_options(remembered)  # files that a link brought come once, not with the next empty request
+            self.commit()
         self.platform.last_choices.record(self.user.name, self.name, remembered)
         self.platform.sessions.release(self.user.name, self.name)
 

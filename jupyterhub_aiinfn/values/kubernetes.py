@@ -100,6 +100,9 @@ class Kubernetes(Section):
     """Service account of the hub, in ``namespace``."""
     service_account: ObjectName = "aiinfn-service"
     """Service account of the platform service, in ``namespace``."""
+    counts_others: bool = True
+    """Whether devices count as in use that pods of other namespaces hold. For it the service may list the pods of all
+    namespaces; false: it may not, and such devices seem free."""
     kueue: Kueue | None = None
     """Queues; absent: the cluster has no Kueue, and nobody waits."""
     sessions: SessionPods = SessionPods()

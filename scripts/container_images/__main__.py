@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from jupyterhub_aiinfn import __version__
@@ -25,9 +25,14 @@ from .base import made_base
 from .builders import Builder, find_builder
 from .plan import Image, ImagesError, chosen, files_of, files_of_wheel, key_of, pip_configuration, question, tag
 from .report import Record, read_records, table, write_records
+from .store import bytes_of, outdated, read_used, sentence, stored, take_out, write_used
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "jupyterhub-aiinfn" / "images"
+KEPT_DAYS = 2.0
+"""Days for which an image stays in buildah's store after a run wanted it (arbitrary): several checkouts share it."""
+STAGES_KEPT = 10
+"""So many times as long stages of builds stay (arbitrary): they are old because builds go on from them, and small."""
 CERTIFICATES = "/run/certificates.crt"
 """Where a build sees the certificates of the machine."""
 
@@ -52,6 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--builder", default="", help="buildah, podman or docker; default: the first that is here")
     parser.add_argument("--source", default="", help="address of the sources for the label; default: git's origin")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where buildah keeps images, and what was measured")
+    parser.add_argument(
+        "--keep-days", type=days, default=KEPT_DAYS, help="for how long buildah keeps images that no run wants"
+    )
+    parser.add_argument("--only-clean", action="store_true", help="build nothing; take out what is not kept any longer")
     parser.add_argument("images", nargs="*", metavar="NAME", help="default: all")
     given = parser.parse_args(arguments)
     os.umask(0o022)
@@ -60,13 +69,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         builder = find_builder(given.builder, given.cache)
         given.cache.mkdir(parents=True, exist_ok=True)
         with alone(given.cache), tempfile.TemporaryDirectory(prefix="aiinfn-images-") as folder:
-            work = prepared(builder, given, Path(folder))
-            records = build_all(images, work, Path(folder))
+            records: dict[str, Record] = {}
+            if not given.only_clean:
+                work = prepared(builder, given, Path(folder))
+                records = build_all(images, work, Path(folder))
+                note_use(given.cache, [tag(one.name, records[one.name].key) for one in images])
+            clean(builder, given.cache, timedelta(days=given.keep_days))
     except ImagesError as error:
         sys.stderr.write(f"images: {error}\n")
         return 1
-    print(table([records[image.name] for image in images]))
+    if records:
+        print(table([records[image.name] for image in images]))
     return 0
+
+
+def days(text: str) -> float:
+    """A number of days, as it is given in words of a command."""
+    if 0 <= (found := float(text)) <= 3650:
+        return found
+    raise ValueError(text)
+
+
+def note_use(cache: Path, names: Sequence[str]) -> None:
+    """Write down that these images were wanted now."""
+    now = datetime.now(UTC)
+    write_used(cache / "used.json", read_used(cache / "used.json") | dict.fromkeys(names, now))
+
+
+def clean(builder: Builder, cache: Path, kept_for: timedelta) -> None:
+    """Take out of buildah's store what no run has wanted for so long; other builders have stores of people's own.
+
+    The newest of each name stays, however old it is. The caller is alone on the cache: no build is under way.
+    """
+    if builder.name != "buildah":
+        return
+    records, used = read_records(cache / "images.json"), read_used(cache / "used.json")
+    newest = {tag(name, record.key) for name, record in records.items()}
+    found, now = stored(builder), datetime.now(UTC)
+    size = bytes_of(cache)
+    old = outdated(found, newest, used, records.values(), now - kept_for, now - STAGES_KEPT * kept_for)
+    gone = take_out(builder, old)
+    there = {name for image in stored(builder) for name in image.names}
+    write_used(cache / "used.json", {name: moment for name, moment in used.items() if name in there})
+    if words := sentence(gone, size - bytes_of(cache)):
+        print(words, flush=True)
 
 
 @contextmanager

@@ -55,11 +55,9 @@ class Farm:
         return [each["metadata"]["name"] for items in found for each in items]
 
     def account(self, name: str, file: Path) -> Path:
-        """A kubeconfig of a service account of the platform, with the rights that the manifests give it."""
+        """A kubeconfig of a service account that the manifests make, with the rights that they give it."""
         assert self.values.kubernetes is not None
         namespace = self.values.kubernetes.namespace
-        head = {"name": name, "namespace": namespace}
-        self.client.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": head})
         token = self.client("create", "token", name, "--namespace", namespace, "--duration", "1h").strip()
         given = json.loads(self.client("config", "view", "--raw", "--flatten", "--minify", "--output", "json"))
         context = {"name": name, "context": {"cluster": given["clusters"][0]["name"], "user": name}}

@@ -82,7 +82,10 @@ class Farm:
     def start(self, person: Browser, name: str, server: str = "", **options: str) -> int:
         """Ask the hub for a session; the status of its answer, 201 also for one that takes a while and comes up."""
         path = f"/users/{name}/servers/{server}" if server else f"/users/{name}/server"
-        status = person.api("POST", path, json=options, timeout=120).status_code
+        answer = person.api("POST", path, json=options, timeout=120)
+        status = answer.status_code
+        if status >= 400:
+            print(f"{name}: {status} {answer.text[:1000]}")  # for whoever reads why a test failed
         found = {"pending": "spawn", "ready": False}
         while status == 202 and found.get("pending"):
             time.sleep(0.2)
@@ -194,12 +197,10 @@ def _install(client: Client, values: Values, name: str, folder: Path, stack: Exi
     for manifest in found:
         if manifest["kind"] == "Namespace":
             manifest["metadata"]["labels"]["aiinfn/kueue"] = "yes"  # the harness leaves other namespaces alone
-    accounts = [
-        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": name}}
-        for account in (cluster_of(values).hub_account, cluster_of(values).service_account)
-    ]
+    head = {"name": cluster_of(values).hub_account, "namespace": name}
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": head}
     stack.callback(_remove, client, name, found)
-    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *found, *accounts)
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *found, account)
     namespace = cluster_of(values).sessions_namespace
     # a controller makes it a moment after the namespace, and no pod is admitted before
     client("wait", "--for=create", "serviceaccount/default", "--namespace", namespace, "--timeout=30s")

@@ -47,8 +47,11 @@ class Load:
         """A session, with a card more often than not."""
         if len(self.sessions) >= 7:
             return
-        accelerator = self.chance.choice(["card", "card", "card", None])
-        spec = self._spec(WorkloadKind.session, accelerator)
+        await self.begin_session(self.chance.choice(["card", "card", "card", None]))
+
+    async def begin_session(self, accelerator: str | None, project: str | None = None) -> None:
+        """A session of that project, or of one by chance, in the queue that ours gives it."""
+        spec = self._spec(WorkloadKind.session, accelerator, project=project)
         held = held_by_guarantee(await self._list("pods"), [], spec)
         request = self._request(spec, held)
         pod = manifests.session_pod(self.values, request)
@@ -68,7 +71,8 @@ class Load:
         if self.sessions:
             name = self.chance.choice(sorted(self.sessions))
             del self.sessions[name]
-            await self.connection.ask("stop", "DELETE", f"{self._folder('pods')}/{name}", {"gracePeriodSeconds": 1})
+            if not await self._remove_pod(name):
+                self.wrong.append(f"the session {name} was ended: its pod is gone")
 
     async def stop_job(self) -> None:
         """A job is over."""
@@ -79,6 +83,10 @@ class Load:
 
     async def lend(self) -> None:
         """An administrator lowers what the sessions have, below what they hold, or gives it back."""
+        await self.leave_to_sessions(self.chance.choice([0, 1, 3, 3]))
+
+    async def leave_to_sessions(self, cards: int) -> None:
+        """So many cards are for everybody's sessions from now on."""
         path = f"{QUEUES}/{names.group_of(self.values)}-sessions"
         queue = await self.connection.ask("look", "GET", path)
         groups = queue["spec"]["resourceGroups"]
@@ -86,8 +94,22 @@ class Load:
             for flavor in group["flavors"]:
                 for resource in flavor["resources"]:
                     if resource["name"] == "aiinfn.test/card":
-                        resource["nominalQuota"] = str(self.chance.choice([0, 1, 3, 3]))
+                        resource["nominalQuota"] = str(cards)
         await self.connection.ask("change", "PATCH", path, {"spec": {"resourceGroups": groups}})
+
+    async def let_reclaim(self, whom: str) -> None:
+        """Whom the queues of sessions make go when they want back what is lent of theirs."""
+        group = names.group_of(self.values)
+        for queue in (await self.connection.ask("look", "GET", QUEUES))["items"]:
+            preemption = queue["spec"]["preemption"]
+            if queue["spec"].get("cohortName") == group and preemption["reclaimWithinCohort"] != "Never":
+                patch = {"spec": {"preemption": {"reclaimWithinCohort": whom}}}
+                await self.connection.ask("change", "PATCH", f"{QUEUES}/{queue['metadata']['name']}", patch)
+
+    async def admitted(self) -> set[str]:
+        """The sessions that Kueue has given a place."""
+        workloads = await self._list("workloads")
+        return {one["metadata"]["ownerReferences"][0]["name"] for one in workloads if _condition(one, ("Admitted",))}
 
     async def look(self) -> None:
         """Note each session that somebody else than us ended, or is about to, and each job that had to go."""
@@ -112,8 +134,7 @@ class Load:
         for one in await self._list("jobs", WorkloadKind.job):
             await self._remove_job(one["metadata"]["name"])
         for one in await self._list("pods"):
-            path = f"{self._folder('pods')}/{one['metadata']['name']}"
-            await self.connection.ask("stop", "DELETE", path, {"gracePeriodSeconds": 1})
+            await self._remove_pod(one["metadata"]["name"])
 
     async def _start_job(self, spec: WorkloadSpec, most: int) -> None:
         if len(self.jobs) < most:
@@ -121,6 +142,16 @@ class Load:
             path = self._folder("jobs", WorkloadKind.job)
             await self.connection.ask("start", "POST", path, manifests.job(self.values, request))
             self.jobs[request.name] = request
+
+    async def _remove_pod(self, name: str) -> bool:
+        """Whether it was there to be removed."""
+        try:
+            await self.connection.ask("stop", "DELETE", f"{self._folder('pods')}/{name}", {"gracePeriodSeconds": 1})
+        except ClusterRefused as error:
+            if error.code != 404:
+                raise
+            return False
+        return True
 
     async def _remove_job(self, name: str) -> None:
         path = f"{self._folder('jobs', WorkloadKind.job)}/{name}"
@@ -139,7 +170,13 @@ class Load:
         group = {"pods": "/api/v1", "jobs": "/apis/batch/v1", "workloads": "/apis/kueue.x-k8s.io/v1beta2"}[kind]
         return f"{group}/namespaces/{names.namespace_of(self.values, of)}/{kind}"
 
-    def _spec(self, kind: WorkloadKind, accelerator: str | None, job_class: JobClass | None = None) -> WorkloadSpec:
+    def _spec(
+        self,
+        kind: WorkloadKind,
+        accelerator: str | None,
+        job_class: JobClass | None = None,
+        project: str | None = None,
+    ) -> WorkloadSpec:
         person = None if job_class is JobClass.platform else self.chance.choice(PEOPLE)
         return WorkloadSpec(
             id=new_workload_id(),
@@ -150,7 +187,7 @@ class Load:
             cores=0.02,
             memory_gib=0.02,
             person=person,
-            project=None if person is None else self.chance.choice(["lab", "other"]),
+            project=None if person is None else project or self.chance.choice(["lab", "other"]),
             profile="card" if kind is WorkloadKind.session else None,
             image="python",
             accelerator=accelerator,
@@ -165,12 +202,14 @@ class Load:
 
 def _targeted(pod: Mapping[str, Any]) -> str:
     """Why Kueue or the cluster is about to end a pod; empty when they are not."""
-    kinds = ("TerminationTarget", "DisruptionTarget")
-    conditions = pod.get("status", {}).get("conditions", [])
-    return next((str(one.get("reason")) for one in conditions if one["type"] in kinds and one["status"] == "True"), "")
+    return _condition(pod, ("TerminationTarget", "DisruptionTarget"))
 
 
 def _evicted(workload: Mapping[str, Any]) -> str:
-    conditions = workload.get("status", {}).get("conditions", [])
-    kinds = ("Evicted", "Preempted")
+    return _condition(workload, ("Evicted", "Preempted"))
+
+
+def _condition(found: Mapping[str, Any], kinds: tuple[str, ...]) -> str:
+    """The reason of the first condition of these kinds that is true; empty when none is."""
+    conditions = found.get("status", {}).get("conditions", [])
     return next((str(one.get("reason")) for one in conditions if one["type"] in kinds and one["status"] == "True"), "")

@@ -44,7 +44,9 @@ class Visitor:
         answer = self.browser.api("POST", self._path(server), json=options or TINY, timeout=180)
         assert answer.status_code in (201, 202), answer.text
         until(lambda: not self.server(server).get("pending"), 120)
-        return self.ready(server)
+        if not (came_up := self.ready(server)):
+            print(f"{self.name}: {self.sentence(server)}")  # for whoever reads why a test failed
+        return came_up
 
     def server(self, server: str = "") -> dict[str, Any]:
         """What the hub says of one server; empty when it neither runs nor starts."""

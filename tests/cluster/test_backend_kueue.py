@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,10 @@ from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase
 from jupyterhub_aiinfn.backends.kubernetes.backend import KubernetesBackend
 from jupyterhub_aiinfn.errors import BackendError, NothingFree
 from tests.cluster.away import kueue_away
-from tests.cluster.backend_farm import Farm, running_farm
+from tests.cluster.backend_farm import DEVICE, Farm, running_farm
 from tests.cluster.backend_steps import TRAP, devices, end_all, has_ended, job, logged, runs, shell, until
 from tests.tools.cluster.cluster import Cluster
+from tests.tools.cluster.errors import ClusterError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.root]
 BOARD = {"accelerator": "board", "accelerator_count": 1}
@@ -132,20 +134,95 @@ async def test_the_rights_of_the_service_are_enough_and_no_more(
     await service.close()
 
 
-async def test_the_rights_of_the_hub_are_enough_for_sessions(
-    backend: KubernetesBackend, farm: Farm, tmp_path: Path
-) -> None:
+SERVICE_MAY = [("list", "pods", "default"), ("watch", "pods", "default"), ("list", "nodes", "default")]
+SERVICE_MAY_NOT = [
+    *((verb, "pods", "default") for verb in ("get", "create", "patch", "delete")),
+    *((verb, what, "default") for verb in ("get", "list") for what in ("secrets", "configmaps", "pods/log")),
+    ("create", "pods/exec", "default"),
+    ("update", "clusterqueues.kueue.x-k8s.io", "default"),
+]
+HUB_MAY_NOT = [("list", "pods", "default"), ("list", "nodes", "default"), ("list", "secrets", "default")]
+
+
+def test_what_the_accounts_may_beyond_their_own_namespaces(farm: Farm) -> None:
     assert farm.values.kubernetes is not None
-    account = farm.account(farm.values.kubernetes.hub_account, tmp_path / "hub")
-    hub = await KubernetesBackend.open(farm.values, account, only_sessions=True)
-    assert not hub.trouble
-    made = await hub.start(shell(TRAP), {"TOKEN": "s3cret-value"})
-    await until(hub, made.id, runs)
-    with pytest.raises(BackendError, match="ask the platform service"):
-        await hub.availability()
-    assert (await hub.stop(made.id, "by the hub", grace_seconds=1)).message == "by the hub"
-    assert (await until(backend, made.id, has_ended)).message == "by the hub"
-    await hub.close()
+    cluster = farm.values.kubernetes
+
+    def may(account: str, verb: str, what: str, namespace: str) -> bool:
+        user = f"--as=system:serviceaccount:{cluster.namespace}:{account}"
+        resource, _, inner = what.partition("/")  # for kubectl what follows a slash is a name
+        try:
+            answer = farm.client("auth", "can-i", verb, resource, f"--subresource={inner}", "-n", namespace, user)
+        except ClusterError as error:  # kubectl fails when the answer is no
+            answer = str(error)
+        said = {"yes", "no"} & set(answer.split())
+        assert len(said) == 1, answer
+        return said == {"yes"}
+
+    service, hub = cluster.service_account, cluster.hub_account
+    assert [one for one in SERVICE_MAY if not may(service, *one)] == []
+    assert [one for one in SERVICE_MAY_NOT if may(service, *one)] == []
+    assert [one for one in HUB_MAY_NOT if may(hub, *one)] == []
+    assert may(hub, "create", "pods", farm.sessions)
+    assert not may(service, "create", "pods", farm.sessions)
+
+
+HOLDER = "registry.example.org/none/of-ours:1"
+"""An image that no node has: a pod holds its devices from the moment at which it is on a node."""
+
+
+async def test_devices_that_pods_of_others_hold_are_in_use(farm: Farm, tmp_path: Path) -> None:
+    assert farm.values.kubernetes is not None
+    account = farm.account(farm.values.kubernetes.service_account, tmp_path / "service")
+    service = await KubernetesBackend.open(farm.values, account)
+    other = f"{farm.values.kubernetes.namespace}-other"
+    told: list[None] = []
+    service.watched.on_nodes = lambda: told.append(None)
+    try:
+        assert ((await seen(service)).used, (await seen(service)).free) == (0, 1)
+        farm.client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
+        farm.client("wait", "--for=create", "serviceaccount/default", "--namespace", other, "--timeout=30s")
+        farm.client.apply(holder(other, literal="not-ours-to-know"))
+        await devices(service, total=1, used=1)
+        assert told
+        assert (await seen(service)).next_free_at is None
+        assert (await seen(service, "flash")).free == 1  # their guarantee is kept
+        assert service.watched.strangers is not None
+        assert "not-ours-to-know" not in str(service.watched.strangers.objects)
+        with pytest.raises(NothingFree, match="not free now"):
+            await service.hold("board", 2, "alice", project="quantum-lab")
+        farm.client("delete", "pod", "holder", "--namespace", other, "--grace-period=0", "--force")
+        await devices(service, total=1, used=0)
+    finally:
+        await service.close()
+        farm.client("delete", "namespace", other, "--ignore-not-found", "--wait=false")
+
+
+def holder(namespace: str, literal: str) -> dict[str, Any]:
+    """A pod of somebody else that asks for a board."""
+    container = {"name": "main", "image": HOLDER, "imagePullPolicy": "Never", "resources": {"limits": {DEVICE: "1"}}}
+    container["env"] = [{"name": "PASSWORD", "value": literal}]
+    head = {"name": "holder", "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": head, "spec": {"containers": [container]}}
+
+
+async def test_without_the_right_to_see_others_all_but_them_is_counted(farm: Farm, tmp_path: Path) -> None:
+    """As after an upgrade, before the manifests are applied again."""
+    assert farm.values.kubernetes is not None
+    account = farm.account(farm.values.kubernetes.service_account, tmp_path / "service")
+    role = farm.client.get("clusterrole", "aiinfn-service")
+    narrow = {**role, "rules": [rule for rule in role["rules"] if rule["resources"] != ["pods"]]}
+    kept = {"name": role["metadata"]["name"], "labels": role["metadata"]["labels"]}
+    assert len(narrow["rules"]) == len(role["rules"]) - 1
+    try:
+        farm.client.apply({**narrow, "metadata": kept})
+        service = await KubernetesBackend.open(farm.values, account)
+        await devices(service, total=1, used=0)
+        assert "the platform may not do this on the cluster" in service.trouble
+        assert service.trouble.endswith("so what pods of others hold seems free")
+        await service.close()
+    finally:
+        farm.client.apply({**role, "metadata": kept})
 
 
 def holds(farm: Farm) -> list[str]:

@@ -25,6 +25,10 @@ from .load import Load
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 SECONDS = 50.0
 PAUSE = 0.3
+WITHOUT, WITH = 5.0, 30.0
+"""Seconds in which Kueue has ended no session, and in which it has to: it takes less than one to decide."""
+SIGNS = ("was ended", "lost its place: Preempted")
+"""What is to be seen of it: at the pod, and at Kueue's record of it."""
 
 
 @pytest.fixture
@@ -64,3 +68,44 @@ async def test_no_session_is_ever_ended_for_another_whatever_comes_and_goes(clie
     finally:
         await load.end()
         await connection.close()
+
+
+async def test_the_load_sees_it_when_kueue_ends_a_session(client: Client, values: Values) -> None:
+    """With the one setting that we do not write Kueue does it, and then what the test above asserts does not hold."""
+    connection = await Connection.open(Path(client.kubeconfig))
+    load = Load(values, connection, random.Random(0))
+    try:
+        for _ in range(3):
+            await load.begin_session("card", "other")
+        await until_admitted(load, 3)
+        before = set(load.sessions)
+        # what they hold counts as lent to them by the guarantee of the lab, which now wants it
+        await load.leave_to_sessions(0)
+        await load.begin_session("card", "lab")
+        await watch(load, WITHOUT)
+        assert load.wrong == []
+        assert await load.admitted() == before
+        await load.let_reclaim("Any")
+        await watch(load, WITH, *SIGNS)
+        assert [sign for sign in SIGNS if not any(sign in one for one in load.wrong)] == [], load.wrong
+        assert any(name in one for name in before for one in load.wrong)
+    finally:
+        await load.end()
+        await connection.close()
+
+
+async def until_admitted(load: Load, count: int) -> None:
+    """Return once so many sessions have a place."""
+    async with asyncio.timeout(60):
+        while len(await load.admitted()) < count:
+            await asyncio.sleep(PAUSE)
+
+
+async def watch(load: Load, seconds: float, *signs: str) -> None:
+    """Look again and again for so long, or until that was seen; without ``signs``: anything that is wrong."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        await load.look()
+        if load.wrong and all(any(sign in one for one in load.wrong) for sign in signs):
+            return
+        await asyncio.sleep(PAUSE)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Workload, WorkloadKind
+from jupyterhub_aiinfn.api.workloads import EndReason, JobClass, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import Backend, WorkloadSpec, new_workload_id
 from jupyterhub_aiinfn.backends.local.backend import LocalBackend
 from jupyterhub_aiinfn.backends.local.state import StateFolder
@@ -310,23 +310,63 @@ async def until(condition) -> None:  # type: ignore[no-untyped-def]
             await asyncio.sleep(0.02)
 
 
-async def test_progress_is_what_the_job_says(local: LocalBackend) -> None:
-    # A job on a cluster has no place yet where it could say it.
-    said = '{"step": "half", "done": 1, "total": 2, "updated_at": "2026-01-01T00:00:00Z"}'
-    script = f"f=$AIINFN_PROGRESS_FILE; echo '{said}' > $f.new; mv $f.new $f; echo up; sleep 60"
-    job = shell(script, kind=WorkloadKind.job, job_class=JobClass.platform, person=None)
-    workload = await local.start(job)
-    await until_logged(local, workload.id, "up")
-    progress = await local.progress(workload.id)
-    assert progress is not None
+SAID = '{"step": "half", "done": 1, "total": 2, "updated_at": "2026-01-01T00:00:00Z"}'
+
+
+async def test_progress_is_what_the_job_says_last_and_stays_when_it_has_ended(backend: Backend) -> None:
+    more = "aiinfn-progress " + SAID.replace("half", "all")
+    workload = await backend.start(job(f"echo 'aiinfn-progress {SAID}'; sleep 4; echo '{more}'; echo over; sleep 0.5"))
+    progress = await until_progress(backend, workload.id)
     assert (progress.step, progress.done, progress.total) == ("half", 1, 2)
-    silent = await local.start(shell("true"))
-    assert await local.progress(silent.id) is None
+    await until_ended(backend, workload.id)
+    async with asyncio.timeout(20):
+        while (await until_progress(backend, workload.id)).step != "all":
+            await asyncio.sleep(0.1)
+
+
+async def test_progress_may_be_a_file_on_one_machine(local: LocalBackend) -> None:
+    # A job on a cluster has no folder into which the platform looks.
+    script = f"f=$AIINFN_PROGRESS_FILE; echo '{SAID}' > $f.new; mv $f.new $f; echo 'aiinfn-progress {{}}'; sleep 60"
+    workload = await local.start(job(script))
+    assert (await until_progress(local, workload.id)).step == "half"
+
+
+async def test_a_session_has_no_progress_whatever_it_says(backend: Backend) -> None:
+    workload = await backend.start(shell(f"echo 'aiinfn-progress {SAID}'; echo up; sleep 60"))
+    await until_logged(backend, workload.id, "up")
+    assert await backend.progress(workload.id) is None
+
+
+NONSENSE = {
+    "silent": "true",
+    "no-json": "echo 'aiinfn-progress half of it'",
+    "of-a-wrong-type": """echo 'aiinfn-progress {"step": 7, "updated_at": "2026-01-01T00:00:00Z"}'""",
+    "in-a-line": f"echo 'I say aiinfn-progress {SAID}'",
+    "without-end": f"head -c 3000000 /dev/zero; echo 'aiinfn-progress {SAID}'",
+    "binary": f"head -c 300000 /dev/urandom | tr -d a; echo; printf 'aiinfn-progress \\377\\0{SAID}'",
+    "many": "i=0; while [ $i -lt 30000 ]; do echo 'aiinfn-progress {}'; i=$((i+1)); done",
+    "before-much": f"echo 'aiinfn-progress {SAID}'; i=0; while [ $i -lt 9000 ]; do echo line-of-$i; i=$((i+1)); done",
+}
+
+
+async def test_progress_that_makes_no_sense_is_none(backend: Backend) -> None:
+    jobs = {name: job(f"{script}; echo; echo up; sleep 60") for name, script in NONSENSE.items()}
+    started = dict(zip(jobs, await asyncio.gather(*map(backend.start, jobs.values())), strict=True))
+    await asyncio.gather(*(until_logged(backend, one.id, "up") for one in started.values()))
+    assert {name: await backend.progress(one.id) for name, one in started.items()} == dict.fromkeys(NONSENSE)
+
+
+async def until_progress(backend: Backend, workload_id: str) -> Progress:
+    async with asyncio.timeout(60):
+        while (found := await backend.progress(workload_id)) is None:
+            await asyncio.sleep(0.1)
+    return found
 
 
 async def test_the_log_is_bounded_and_survives_any_bytes(backend: Backend) -> None:
-    # A node writes 50 bytes more for each line; containerd 1.6 loses what it has not written when the program ends.
-    size = 25_000_000 if isinstance(backend, LocalBackend) else 3_000_000
+    # A node writes 50 bytes more for each line and begins a new file at 10 MiB, the only one that it still shows;
+    # containerd 1.6 loses what it has not written when the program ends.
+    size = 25_000_000 if isinstance(backend, LocalBackend) else 1_500_000
     workload = await backend.start(
         shell(f"printf '\\377\\376\\0x\\n'; yes 0123456789 | head -c {size}; echo; echo last; sleep 3")
     )

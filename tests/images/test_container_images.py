@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from jupyterhub_aiinfn import __version__
 from scripts.container_images.__main__ import CACHE, Work, build_one, main
 from scripts.container_images.builders import Builder, find_builder
 from scripts.container_images.plan import Image, ImagesError, tag
+from scripts.container_images.report import Record, write_records
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.root, pytest.mark.timeout(900)]
 NAME = tag("service", __version__)
@@ -107,3 +110,43 @@ def test_an_image_that_is_not_right_gets_no_name(builder: Builder, tmp_path: Pat
         assert not builder.has(tag("sick", __version__))
     finally:
         builder.run([*builder.program, "rmi", tag("sick", "key-unproven")])
+
+
+@pytest.fixture
+def own_builder(tmp_path: Path) -> Iterator[Builder]:
+    """buildah with an empty store of its own."""
+    found = find_builder("buildah", tmp_path)
+    yield found
+    subprocess.run([*found.program, "rmi", "--all", "--force"], capture_output=True)
+    for mount in (tmp_path / "store" / "overlay", tmp_path / "run" / "overlay"):
+        subprocess.run(["umount", str(mount)], capture_output=True)
+
+
+def test_older_images_are_taken_out_of_the_store_unless_one_is_in_use(
+    own_builder: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [tag("hub", letter * 16) for letter in "abc"]
+    for name in names:
+        context = tmp_path / name[-1]
+        context.mkdir()
+        (context / "file").write_bytes(name.encode() * 20_000)
+        (context / "Containerfile").write_text(
+            "FROM scratch AS stage\nCOPY file /\nFROM scratch\nCOPY --from=stage / /\n"
+        )
+        own_builder.build(context, name, {}, {})
+    own_builder.run([*own_builder.program, "tag", names[2], tag("hub", __version__)])
+    record = Record("hub", "c" * 16, 1, 0.0, 0.0, datetime.now(UTC).isoformat(), "buildah")
+    write_records(tmp_path / "images.json", {"hub": record})
+    user = own_builder.run([*own_builder.program, "from", "--pull-never", names[1]]).strip()
+    arguments = ["--builder", "buildah", "--cache", str(tmp_path), "--only-clean"]
+    assert main(arguments) == 0  # all of them are young
+    assert capsys.readouterr().out == ""
+    assert main([*arguments, "--keep-days", "0"]) == 0
+    assert re.match(
+        r"taken out of the store: hub:a{16} and \d stages? of builds; 0\.0\d GB freed\n", capsys.readouterr().out
+    )
+    assert [own_builder.has(name) for name in names] == [False, True, True]
+    own_builder.run([*own_builder.program, "rm", user])
+    assert main([*arguments, "--keep-days", "0"]) == 0
+    assert [own_builder.has(name) for name in names] == [False, False, True]
+    assert own_builder.has(tag("hub", __version__))

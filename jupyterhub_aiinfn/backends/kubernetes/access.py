@@ -26,8 +26,10 @@ def rule(groups: str, resources: tuple[str, ...], verbs: tuple[str, ...]) -> Man
 
 
 def access_manifests(cluster: Kubernetes) -> list[Manifest]:
-    """Roles and bindings of the two service accounts."""
+    """The service's account, and roles and bindings of the two; the hub's account is made by the JupyterHub chart."""
+    account = {"name": cluster.service_account, "namespace": cluster.namespace}
     return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account},
         *_role(cluster, cluster.hub_account, cluster.sessions_namespace, _hub_on_sessions(cluster)),
         *_role(cluster, cluster.service_account, cluster.sessions_namespace, _service_on_sessions(cluster)),
         *_role(cluster, cluster.service_account, cluster.jobs_namespace, _service_on_jobs(cluster)),
@@ -93,6 +95,8 @@ def _cluster_role(cluster: Kubernetes) -> Iterator[Manifest]:
     """What belongs to the whole cluster is only read, by the service."""
     name = f"{PREFIX}-service"
     rules = [rule("", ("nodes",), READ)]
+    if cluster.counts_others:
+        rules.append(rule("", ("pods",), ("list", "watch")))
     if cluster.kueue is not None:
         rules.append(rule("kueue.x-k8s.io", ("clusterqueues", "cohorts", "resourceflavors", "localqueues"), READ))
     head = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": name}}

@@ -20,13 +20,14 @@ from jupyterhub_aiinfn.values import Values
 from jupyterhub_aiinfn.values.current import CurrentValues
 
 from . import creating, manifests, names
-from .calls import Calls, path_of
+from .calls import Calls
 from .connection import EXISTS, NOT_FOUND, ONE_ANSWER, Connection
 from .description import asked_end, end_patch, longest_life
 from .ending import ATTEMPTS, delete, grace_of, say_why, where
 from .holding import hold_job, hold_request
 from .kueue import queue_of
 from .manifests import PLATFORM, PodRequest
+from .output import Output
 from .queue_check import QueueCheck
 from .tending import Tending
 from .translation import part
@@ -34,7 +35,6 @@ from .watched import LATE, Watched
 
 Object = dict[str, Any]
 log = logging.getLogger(__name__)
-LOG_BYTES = 1024 * 1024
 YOUNG = timedelta(minutes=2)
 """Secrets without an owner that are older were left by a start that was killed; younger ones may belong to one of
 another process that is under way."""
@@ -60,8 +60,7 @@ def nobody(_: str) -> frozenset[str]:
 class KubernetesBackend(Backend):
     """Workloads of a cluster; :meth:`open` before the first verb, :meth:`close` at the end.
 
-    ``groups`` tells the groups of a person, by which reserved nodes open. With ``only_sessions`` it asks for nothing
-    but the pods of sessions, which is all that the hub's account may see: jobs are unknown and nothing is counted.
+    ``groups`` tells the groups of a person, by which reserved nodes open.
     """
 
     def __init__(
@@ -70,22 +69,19 @@ class KubernetesBackend(Backend):
         connection: Connection,
         *,
         groups: Callable[[str], frozenset[str]] = nobody,
-        only_sessions: bool = False,
     ) -> None:
         self._current = CurrentValues.of(values)
         cluster = manifests.cluster_of(self.values)
-        self._connection, self._groups, self._only_sessions = connection, groups, only_sessions
-        self._calls = Calls(connection)
-        self.watched = Watched(connection, self._current, only_sessions)
+        self._connection, self._groups = connection, groups
+        self._calls, self._output = Calls(connection), Output(connection)
+        self.watched = Watched(connection, self._current)
         self._known = self.watched.known
         self._under_way: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
-        nodes = self.watched.nodes
-        with_queues = cluster.kueue is not None and nodes is not None
+        nodes = self.watched.nodes.objects
+        with_queues = cluster.kueue is not None
         self._queues = (
-            QueueCheck(connection, lambda: self.values, lambda: list(nodes.objects.values() if nodes else ()))
-            if with_queues
-            else None
+            QueueCheck(connection, lambda: self.values, lambda: list(nodes.values())) if with_queues else None
         )
 
     @classmethod
@@ -95,10 +91,9 @@ class KubernetesBackend(Backend):
         kubeconfig: Path | None = None,
         *,
         groups: Callable[[str], frozenset[str]] = nobody,
-        only_sessions: bool = False,
     ) -> KubernetesBackend:
         """Connect and watch; returns when everything is known, for which it waits as long as it takes."""
-        made = cls(values, await Connection.open(kubeconfig), groups=groups, only_sessions=only_sessions)
+        made = cls(values, await Connection.open(kubeconfig), groups=groups)
         made.begin()
         try:
             await made.watched.synced()
@@ -112,10 +107,9 @@ class KubernetesBackend(Backend):
         if self._tasks:
             return
         tending = Tending(self.watched, self._end_overdue, self._cascade)
-        tasks = [one.run() for one in self.watched.all]
-        tasks.append(tending.run(lambda: datetime.now(UTC)))
-        if not self._only_sessions:
-            tasks.append(self._keep_sweeping())
+        strangers = self.watched.strangers
+        tasks = [one.run() for one in [*self.watched.all, *([strangers] if strangers is not None else [])]]
+        tasks += [tending.run(lambda: datetime.now(UTC)), self._keep_sweeping()]
         if self._queues is not None:
             tasks.append(self._queues.run())
         self._tasks = [asyncio.create_task(one) for one in tasks]
@@ -134,8 +128,11 @@ class KubernetesBackend(Backend):
 
     @property
     def trouble(self) -> str:
-        """Why what is told may be old, in words; empty when it is not."""
-        return self.watched.trouble
+        """Why what is told may be old or too little, in words; empty when it is not."""
+        strangers = self.watched.strangers
+        if strangers is None or not strangers.trouble:
+            return self.watched.trouble
+        return self.watched.trouble or f"{strangers.trouble}; so what pods of others hold seems free"
 
     def figures(self) -> list[Figure]:
         """How old what is known may be, and how far queues and nodes are from the values."""
@@ -150,8 +147,6 @@ class KubernetesBackend(Backend):
 
         :class:`~jupyterhub_aiinfn.errors.BackendError` while the cluster has been silent for too long.
         """
-        if self._only_sessions:
-            raise BackendError("only sessions are watched here, so nothing is counted; ask the platform service")
         await self.watched.synced()
         if self.watched.silence > LATE:
             raise BackendError("the cluster does not say what runs on it, so nobody knows what is free")
@@ -283,24 +278,11 @@ class KubernetesBackend(Backend):
     async def log(self, workload_id: str, lines: int = 200) -> str:
         """The last lines, while the cluster has the pod; empty before it runs."""
         await self.workload(workload_id)
-        pod = self.watched.pod_of(workload_id)
-        if pod is None:
-            return ""
-        head = part(pod, "metadata")
-        path = f"{path_of('Pod', str(head['namespace']), str(head['name']))}/log"
-        query = {"container": names.MAIN, "tailLines": str(max(1, min(lines, 10**6)))}
-        try:
-            content = await self._connection.tail("read its log", path, query, LOG_BYTES)
-        except ClusterRefused as error:
-            if error.code in (400, NOT_FOUND):  # it does not run yet, or no more
-                return ""
-            raise
-        return content.decode(errors="replace").rstrip("\n")
+        return await self._output.last_lines(self.watched.pod_of(workload_id), lines)
 
     async def progress(self, workload_id: str) -> Progress | None:
-        """Nothing: a job on a cluster has no place yet where it says how far it is."""
-        await self.workload(workload_id)
-        return None
+        """What a job said last in its output; read from there once in a while only, however many ask."""
+        return await self._output.progress(await self.workload(workload_id), self.watched.pod_of(workload_id))
 
     async def sweep(self, older_than: timedelta = YOUNG) -> list[str]:
         """Remove the Secrets that killed starts of jobs left, and give others to their Job; the names removed.

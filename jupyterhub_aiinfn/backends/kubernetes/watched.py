@@ -15,8 +15,10 @@ from jupyterhub_aiinfn.values.current import CurrentValues
 from . import names
 from .calls import path_of
 from .connection import Connection
-from .free import Machine, devices_of, read_machine
+from .free import Machine, Use, devices_of, read_machine
 from .known import Known
+from .manifests import cluster_of
+from .others import PATH, Others, keep_devices, selector
 from .places import Places
 from .translation import part, parts
 from .watching import REMEMBERED, WATCH_SECONDS, Watching, label
@@ -24,42 +26,48 @@ from .watching import REMEMBERED, WATCH_SECONDS, Watching, label
 Object = dict[str, Any]
 LATE = WATCH_SECONDS + 10.0
 """Seconds of silence after which what is known counts as old."""
+SOON = 0.05
+"""Seconds between two looks whether pods of others were listed, or cannot be (arbitrary)."""
 UNSURE = 5.0
 """Seconds in which the end of a Job's pod is waited for when the Job itself has ended (arbitrary)."""
 
 
 class Watched:
-    """Pods, Jobs and nodes as the API server tells them; with ``only_sessions`` nothing but the pods of sessions.
+    """Pods, Jobs and nodes as the API server tells them.
 
     Jobs are in two namespaces: those that hold devices are where sessions are.
     """
 
-    def __init__(self, connection: Connection, values: CurrentValues, only_sessions: bool = False) -> None:
+    def __init__(self, connection: Connection, values: CurrentValues) -> None:
         self._current = values
-        self.known, self.places = Known(), Places()
+        self.known, self.places, self.others = Known(), Places(), Others()
         sessions = names.namespace_of(values.values, WorkloadKind.session)
         jobs = names.namespace_of(values.values, WorkloadKind.job)
-        self.pods = [Watching(connection, path_of("Pod", sessions), self._pod_changed)]
-        self.jobs: list[Watching] = []
-        self.nodes: Watching | None = None
+        both = (sessions, jobs)
+        self.pods = [Watching(connection, path_of("Pod", one), self._pod_changed) for one in both]
+        self.jobs = [Watching(connection, path_of("Job", one), self._job_changed) for one in both]
+        self.nodes = Watching(connection, "/api/v1/nodes", self._node_changed)
+        self.strangers: Watching | None = None
+        """Pods of others, where the values count them; without it what they hold seems free, and all else goes on."""
+        if cluster_of(values.values).counts_others:
+            told, fields = self._stranger_changed, selector(both)
+            self.strangers = Watching(connection, PATH, told, fields=fields, lighten=keep_devices)
         self._last_pods: dict[str, Object] = {}
         self._unsure: dict[str, float] = {}
         self._machines: dict[str, tuple[object, Machine]] = {}
         self.on_nodes: Callable[[], object] = lambda: None
-        """Called when a node has changed: what is free may have, though no workload did."""
-        if not only_sessions:
-            self.pods.append(Watching(connection, path_of("Pod", jobs), self._pod_changed))
-            self.jobs = [Watching(connection, path_of("Job", one), self._job_changed) for one in (sessions, jobs)]
-            self.nodes = Watching(connection, "/api/v1/nodes", self._node_changed)
+        """Called when a node or a pod of others has changed: what is free may have, though no workload did."""
 
     @property
     def all(self) -> list[Watching]:
-        """Every watch."""
-        return [*self.pods, *self.jobs, *([self.nodes] if self.nodes is not None else [])]
+        """Every watch without which nothing can be said."""
+        return [*self.pods, *self.jobs, self.nodes]
 
     async def synced(self) -> None:
         """Return once all of it was listed."""
         await asyncio.gather(*(one.synced.wait() for one in self.all))
+        while self.strangers is not None and not self.strangers.synced.is_set() and not self.strangers.trouble:
+            await asyncio.sleep(SOON)  # the first attempt to list them is under way
 
     @property
     def silence(self) -> float:
@@ -91,22 +99,27 @@ class Watched:
 
     def availability(self, now: datetime) -> Availability:
         """What can be had now, from memory."""
-        values, live = self._current.values, self.known.live
-        sessions = sum(one.kind is WorkloadKind.session for one in live.values())
+        values = self._current.values
+        sessions = sum(one.kind is WorkloadKind.session for one in self.known.live.values())
         images = {key: image.reference is not None for key, image in values.images.items()}
-        devices = devices_of(values, self.machines(), self.places.uses(live))
+        devices = devices_of(values, self.machines(), self.uses())
         return Availability(taken_at=now, devices=devices, sessions=sessions, images=images)
 
     def has_too_few(self, accelerator: str) -> bool:
         """Whether more of it are held or waited for than there are, for whomever; what gives way is not counted."""
-        uses = [one for one in self.places.uses(self.known.live) if one.accelerator == accelerator]
+        uses = [one for one in self.uses() if one.accelerator == accelerator]
         held = sum(one.count for one in uses if not one.gives_way)
         return held > sum(one.devices.get(accelerator, 0) for one in self.machines() if one.takes)
+
+    def uses(self) -> list[Use]:
+        """What workloads hold and wait for, and what pods of others hold."""
+        strangers = self.others.uses(self._current.values, self.machines())
+        return [*self.places.uses(self.known.live), *strangers]
 
     def machines(self) -> list[Machine]:
         """The nodes as the values see them; each is read once for each of its versions."""
         values, found = self._current.values, []
-        for uid, node in (self.nodes.objects if self.nodes is not None else {}).items():
+        for uid, node in self.nodes.objects.items():
             version = (part(node, "metadata").get("resourceVersion"), self._current.switches)
             if self._machines.get(uid, (None,))[0] != version:
                 self._machines[uid] = (version, read_machine(values, node))
@@ -158,6 +171,10 @@ class Watched:
             job = self.object_of(workload_id)
             if job is not None:
                 self.known.job(job, False, self._pod_of_job(job), sure=True)
+
+    def _stranger_changed(self, pod: Object, is_gone: bool) -> None:
+        if self.others.pod(self._current.values, pod, is_gone):
+            self.on_nodes()
 
     def _node_changed(self, node: Object, is_gone: bool) -> None:
         if is_gone:

@@ -20,6 +20,9 @@ Changed = Callable[[Object, bool], None]
 """Called with an object and whether it is gone."""
 WATCH_SECONDS = 10
 """After so long each watch begins anew where it was: one whose other end died in silence is noticed then."""
+READ_ANEW = 300.0
+"""Seconds after which all is listed again though nothing went wrong (arbitrary): a cluster that was restored from a
+copy says nothing to who asks from a version to come."""
 SLOWEST = 3.0
 """Seconds between two attempts, at most."""
 PAGE = 250
@@ -42,14 +45,28 @@ log = logging.getLogger(__name__)
 
 
 class Watching:
-    """A copy of all objects at ``path``, by uid. What vanished while nobody watched is gone once a list says so."""
+    """A copy of all objects at ``path``, by uid; with ``fields``, of those alone that this selector names.
 
-    def __init__(self, connection: Connection, path: str, changed: Changed) -> None:
+    What vanished while nobody watched is gone once a list says so. ``lighten`` drops what is not to be kept of each.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        path: str,
+        changed: Changed,
+        *,
+        fields: str = "",
+        lighten: Callable[[Object], None] | None = None,
+    ) -> None:
         self._connection = connection
         self.path = path
         """Where they are."""
         self._changed = changed
+        self._lighten = lighten or _lighten
+        self._query = {"fieldSelector": fields} if fields else {}
         self._version: str | None = None
+        self._listed_at = 0.0
         self._newest = 0
         self.objects: dict[str, Object] = {}
         self._by_workload: dict[str, dict[str, Object]] = {}
@@ -75,7 +92,7 @@ class Watching:
         pause = 0.1
         while True:
             try:
-                if self._version is None:
+                if self._version is None or time.monotonic() - self._listed_at > READ_ANEW:
                     await self._list()
                 await self._watch()
                 pause, self.trouble = 0.1, ""
@@ -105,7 +122,7 @@ class Watching:
                 self._forget(uid, known)
             self._changed(found, True)
         elif uid not in self._gone and (known is None or _version(found) > _version(known)):
-            _lighten(found)
+            self._lighten(found)
             self.objects[uid] = found
             if workload := label(found, WORKLOAD):
                 self._by_workload.setdefault(workload, {})[uid] = found
@@ -122,7 +139,7 @@ class Watching:
     async def _list(self) -> None:
         """Read all there is, page by page; a list that was cut short changes nothing that is known to be gone."""
         there: set[str] = set()
-        query = {"limit": str(PAGE)}
+        query = {**self._query, "limit": str(PAGE)}
         while True:
             answer = await self._connection.ask(f"list {self.path}", "GET", self.path, query=query)
             self._answered_at = time.monotonic()
@@ -138,7 +155,7 @@ class Watching:
         for uid in set(self.objects) - there:
             if _version(self.objects[uid]) <= _version(answer):  # else it was made after the list
                 self.take(self.objects[uid], gone=True)
-        self._version = str(head.get("resourceVersion"))
+        self._version, self._listed_at = str(head.get("resourceVersion")), time.monotonic()
         self.trouble = ""
         self.synced.set()
 
@@ -158,7 +175,7 @@ class Watching:
         self._newest = version
 
     async def _watch(self) -> None:
-        query = {"watch": "1", "timeoutSeconds": str(WATCH_SECONDS), "allowWatchBookmarks": "true"}
+        query = {**self._query, "watch": "1", "timeoutSeconds": str(WATCH_SECONDS), "allowWatchBookmarks": "true"}
         query["resourceVersion"] = str(self._version)
         events = self._connection.lines(f"watch {self.path}", self.path, query, WATCH_SECONDS + 5)
         taken = 0

@@ -155,7 +155,7 @@ class LocalBackend(Backend):
         return await self._call(self.records.log, workload_id, lines)
 
     async def progress(self, workload_id: str) -> Progress | None:
-        """How far a job says it is (it writes :class:`Progress` as JSON to ``$AIINFN_PROGRESS_FILE``, by renaming)."""
+        """How far a job says it is; here it may also write the JSON to ``$AIINFN_PROGRESS_FILE``, by renaming."""
         return await self._call(self.records.progress, workload_id)
 
     async def listens(self, workload_id: str, port: int) -> bool:

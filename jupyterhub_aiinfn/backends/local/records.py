@@ -20,8 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload
+from jupyterhub_aiinfn.api.workloads import EndReason, Phase, Progress, Workload, WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec
+from jupyterhub_aiinfn.backends.progress import LONGEST, TAIL, last_progress, read_progress
 from jupyterhub_aiinfn.errors import BackendError, WorkloadNotFound
 
 from .processes import ProcessIdentity
@@ -230,13 +231,12 @@ class Records:
         return "\n".join(body[-lines:]) if lines > 0 else ""
 
     def progress(self, workload_id: str) -> Progress | None:
-        """What the job wrote, when that makes sense."""
-        self.get(workload_id)
-        data = tail(self.path(workload_id) / "progress", 65536)
-        try:
-            return Progress.model_validate_json(data) if data else None
-        except ValueError:
+        """What a job wrote to its file, or said in its output without one, when that makes sense."""
+        if self.get(workload_id).kind is not WorkloadKind.job:
             return None
+        folder = self.path(workload_id)
+        data = tail(folder / "progress", LONGEST + 1)
+        return read_progress(data) if data else last_progress(tail(folder / "log", TAIL))
 
     def prune(self, older_than: timedelta) -> list[str]:
         """Remove records of workloads that ended before that, but the latest of each person; returns their ids."""

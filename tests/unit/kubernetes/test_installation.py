@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import ipaddress
 from typing import Any
 
 import pytest
 
+from jupyterhub_aiinfn.backends.kubernetes.chart import chart_values
 from jupyterhub_aiinfn.backends.kubernetes.installation import installation_manifests
 from jupyterhub_aiinfn.backends.kubernetes.manifests import session_pod
+from jupyterhub_aiinfn.values import Values
 
-from .farms import farm
+from .farms import DATA, farm, values_of
 from .test_manifests import a_request
 
 Manifest = dict[str, Any]
@@ -19,9 +22,9 @@ Manifest = dict[str, Any]
 # Rights
 
 
-def rules(role: str, namespace: str | None) -> dict[tuple[str, str], set[str]]:
+def rules(role: str, namespace: str | None, values: Values | None = None) -> dict[tuple[str, str], set[str]]:
     """Verbs by group and resource."""
-    manifests, _ = installation_manifests(farm(), None)
+    manifests, _ = installation_manifests(values or farm(), None)
     kind = "Role" if namespace else "ClusterRole"
     (found,) = [
         one
@@ -60,11 +63,36 @@ def test_the_service_reads_no_secret_of_a_session() -> None:
     assert rules("aiinfn-service", None)["", "nodes"] == {"get", "list", "watch"}
 
 
+def test_pods_of_others_are_listed_by_the_service_only_where_the_values_count_them() -> None:
+    assert rules("aiinfn-service", None)["", "pods"] == {"list", "watch"}
+    data = copy.deepcopy(DATA)
+    data["kubernetes"]["counts_others"] = False
+    assert ("", "pods") not in rules("aiinfn-service", None, values_of(data))
+
+
 def test_the_hub_may_nothing_where_jobs_are() -> None:
     manifests, _ = installation_manifests(farm(), None)
     bindings = [one for one in manifests if one["kind"].endswith("Binding")]
     of_hub = [one for one in bindings if one["subjects"][0]["name"] == "hub"]
     assert [one["metadata"].get("namespace") for one in of_hub] == ["aiinfn-sessions"]
+
+
+def test_who_gets_rights_has_an_account_from_the_manifests_or_from_the_chart() -> None:
+    values = farm()
+    manifests, _ = installation_manifests(values, None)
+    made = [one["metadata"] for one in manifests if one["kind"] == "ServiceAccount"]
+    accounts = {(one["namespace"], one["name"]) for one in made}
+    assert accounts == {("aiinfn", "aiinfn-service")}
+    of_chart = chart_values(values, None)["hub"]["serviceAccount"]
+    assert of_chart["create"] is True
+    accounts.add(("aiinfn", of_chart["name"]))
+    bound = [one["subjects"] for one in manifests if one["kind"].endswith("Binding")]
+    assert {(one["namespace"], one["name"]) for subjects in bound for one in subjects} == accounts
+    roles = {(one["kind"], one["metadata"].get("namespace"), one["metadata"]["name"]) for one in manifests}
+    for one in manifests:
+        if one["kind"].endswith("Binding"):
+            reference = one["roleRef"]
+            assert (reference["kind"], one["metadata"].get("namespace"), reference["name"]) in roles
 
 
 # Network

@@ -189,8 +189,7 @@ class Trial:
         return (await self.backend.availability()).devices[key].seen_by(self.groups)
 
     def _node(self, name: str) -> Mapping[str, Any]:
-        nodes = self.backend.watched.nodes
-        found = nodes.objects.values() if nodes is not None else ()
+        found = self.backend.watched.nodes.objects.values()
         return next((one for one in found if part(one, "metadata").get("name") == name), {})
 
     async def _stop(self, key: str, spec: WorkloadSpec) -> None:
