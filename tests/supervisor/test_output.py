@@ -55,6 +55,7 @@ def test_a_closed_terminal_is_an_ordinary_stop(folder: Path) -> None:
     terminal, end = pty.openpty()
 
     def take_terminal() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under `nohup`
         fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 
     with start_with(folder, stdout=end, stderr=end, preexec_fn=take_terminal) as platform:
