@@ -22,7 +22,9 @@ import httpx
 from jupyterhub_aiinfn.api.workloads import WorkloadKind
 from jupyterhub_aiinfn.backends.base import WorkloadSpec, new_workload_id
 from jupyterhub_aiinfn.backends.kubernetes import manifests, names
+from jupyterhub_aiinfn.backends.kubernetes.calls import Calls
 from jupyterhub_aiinfn.backends.kubernetes.connection import Connection
+from jupyterhub_aiinfn.backends.kubernetes.creating import make_home
 from jupyterhub_aiinfn.backends.kubernetes.manifests import cluster_of
 from jupyterhub_aiinfn.errors import ClusterRefused
 from jupyterhub_aiinfn.model.numbers import numbers_of
@@ -70,13 +72,15 @@ async def ages(farm: FarmHub) -> tuple[list[float], list[float]]:
     connection = await Connection.open(Path(farm.place.client.kubeconfig))
     folder = f"/api/v1/namespaces/{names.namespace_of(values, WorkloadKind.session)}/pods"
     try:
+        await make_home(Calls(connection), values, PERSON)
         for number in range(CHANGES):
             pod = pod_of(farm)
             path = f"{folder}/{pod['metadata']['name']}"
             await connection.ask("make it", "POST", folder, pod)
             starts.append(await later(partial(_is_there, connection, path), sessions, 1))
-            while (await connection.ask("look", "GET", path))["status"].get("phase") != "Running":
-                await asyncio.sleep(0.1)
+            async with asyncio.timeout(PATIENCE):
+                while (await connection.ask("look", "GET", path))["status"].get("phase") != "Running":
+                    await asyncio.sleep(0.1)
             await connection.ask("delete it", "DELETE", path, {"gracePeriodSeconds": 2})
             ends.append(await later(partial(_is_gone, connection, path), sessions, 0))
             print(f"  change {number + 1}: {starts[-1]:.2f} s, {ends[-1]:.2f} s", flush=True)
