@@ -46,11 +46,7 @@ check: setup ## ruff, mypy --strict, import-linter, types of the API, prettier, 
 	$(TOOL) --in labextension "eslint" -- jlpm eslint:check
 
 .PHONY: test
-test: check ## everything that CI runs; the tests of a cluster only while `make cluster-up` has one running
-	$(PYTEST) --whole -n 2
-
-.PHONY: test-all
-test-all: check ## the same with a Kubernetes cluster that is started for it, and ended; its tests mostly wait
+test: check ## everything that CI runs, with a Kubernetes cluster that is started for it, and ended
 	$(BIN)/python -m tests.tools.cluster run $(BIN)/python -m pytest --whole -n 3
 
 .PHONY: test-fast

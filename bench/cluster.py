@@ -45,7 +45,6 @@ os.environ.update(KUBECONFIG={kubeconfig!r}, NO_PROXY="*")
 c.JupyterHub.spawner_class = "kubespawner.KubeSpawner"
 c.JupyterHub.hub_ip = "0.0.0.0"
 c.JupyterHub.hub_connect_url = f"http://{machine}:{{c.JupyterHub.hub_port}}"
-c.JupyterHub.tornado_settings = {{"slow_spawn_timeout": 2}}
 c.Spawner.args = []
 c.Spawner.environment = {{"LANG": "C.UTF-8"}}
 c.KubeSpawner.namespace = {namespace!r}
@@ -62,7 +61,8 @@ c.KubeSpawner.slug_scheme = "safe"
 c.KubeSpawner.node_selector = {{"kubernetes.io/hostname": {node!r}}}
 {extra}
 """
-"""As the JupyterHub chart sets it up: limits, uid and group, and the hub reached at an address of the machine."""
+"""As the JupyterHub chart sets it up: limits, uid and group, and the hub reached at an address of the machine. A POST
+is answered when the session is ready, and after 10 s at the latest: JupyterHub's own default, here for both."""
 HOMES = """
 c.KubeSpawner.pvc_name_template = "home-{username}"
 c.KubeSpawner.storage_pvc_ensure = True
@@ -121,7 +121,7 @@ class FarmHub(servers.Server):
                 self.folder / "farm",
                 self.place.machine,
                 self.changes,
-                more={"AIINFN_BENCH_TOKEN": TOKEN},
+                more={"AIINFN_BENCH_TOKEN": TOKEN, "AIINFN_TEST_SLOW_START": "10"},
                 config=HERE / "cluster_hub.py",
             )
         )

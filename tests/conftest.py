@@ -14,6 +14,10 @@ TESTS = Path(__file__).parent
 OUTCOMES = ("passed", "failed", "skipped")
 FIRST = ("cluster", "browser", "attacker", "images", "supervisor")
 """Folders whose files take longest, in the order in which they begin when several processes run them."""
+TWICE = ("cluster", "browser")
+"""Folders whose tests get a second try in a whole run: where a real browser or cluster hurries on a busy machine."""
+MOST_TWICE = 3
+"""Tests of a whole run that may need it; each is named at the end. More is a fault."""
 HINTS = {"a cluster": ": `make test-cluster`", "minutes": ": `make test-slow`"}
 
 
@@ -56,6 +60,7 @@ class Choosing:
 
     def __init__(self, config: pytest.Config) -> None:
         self.cluster: bool = config.getoption("--cluster")
+        self.whole: bool = config.getoption("--whole")
         self.left_out: Counter[str] = Counter()
         self.not_collected: dict[str, str] = {}
 
@@ -67,6 +72,9 @@ class Choosing:
             self.left_out["a cluster"] = leave_out("cluster", config, items)
         if not config.getoption("--fault-minutes"):
             self.left_out["minutes"] = leave_out("fault_minutes", config, items)
+        for item in items if self.whole else ():
+            if folder_of(item.nodeid) in TWICE:
+                item.add_marker(pytest.mark.flaky(reruns=1))
         if is_worker(config):
             # The end of a run in several processes is short only when what is left then is short.
             items.sort(key=lambda item: FIRST.index(folder_of(item.nodeid)) if folder_of(item.nodeid) in FIRST else 99)
@@ -89,6 +97,7 @@ class Closing:
         self.left_out_tests = self.choosing.left_out
         self.outcome: dict[str, str] = self.choosing.not_collected
         self.hardware: set[str] = set()
+        self.twice: dict[str, str] = {}
         self.faults: list[str] = []
         self.seconds: Counter[str] = Counter()
 
@@ -101,6 +110,8 @@ class Closing:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """A test failed if any of its phases did, and was skipped if no phase failed and one skipped."""
+        if report.outcome == "rerun":  # of pytest-rerunfailures: it failed, and gets its second try
+            self.twice[report.nodeid] = f"{report.longreprtext}\n{report.capstdout[-4000:]}"
         if "hardware" in report.keywords:
             self.hardware.add(report.nodeid)
         self.seconds[folder_of(report.nodeid)] += report.duration
@@ -115,7 +126,7 @@ class Closing:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         if self.whole and not session.config.option.collectonly:
-            self.faults = [*self.left_out(), *self.skipped_in_silence()]
+            self.faults = [*self.left_out(), *self.skipped_in_silence(), *self.too_often_twice()]
         if self.faults and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -131,6 +142,11 @@ class Closing:
         for name, outcome in self.outcome.items():
             if outcome == "skipped" and name not in self.hardware:
                 yield f"{name} skipped and is not marked hardware"
+
+    def too_often_twice(self) -> Iterator[str]:
+        """More second tries than a busy machine explains."""
+        if len(self.twice) > MOST_TWICE:
+            yield f"{len(self.twice)} tests needed a second try; {MOST_TWICE} may"
 
     def by_folder(self) -> dict[str, Counter[str]]:
         counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -150,6 +166,9 @@ class Closing:
         for what, count in self.left_out_tests.items():
             if count:
                 terminalreporter.line(f"{count} tests that need {what} were left out{HINTS.get(what, '')}")
+        for name, why in sorted(self.twice.items()):
+            terminalreporter.line(f"SECOND TRY: {name}", yellow=True)
+            terminalreporter.line(why)
         for fault in self.faults:
             terminalreporter.line(f"FAULT: {fault}", red=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
@@ -93,7 +94,7 @@ def list_environments() -> None:
     from jupyterhub_aiinfn.singleuser.environments import kernels
 
     environments = open_environments()
-    rows = [row(found.as_json()) for found in environments.list()]
+    rows = [row(found) for found in environments.described()]
     if not rows:
         click.echo("no environment yet; make one with `aiinfn env create NAME PACKAGES…`")
         return
@@ -102,8 +103,9 @@ def list_environments() -> None:
     for line in [head, *rows]:
         click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
     for found in environments.list():
-        if found.problem and (found.own or kernels.is_used(found.place.id, found.name)):
-            click.echo(found.problem, err=True)
+        with contextlib.suppress(FileNotFoundError):  # it is removed at this moment
+            if found.problem and (found.own or kernels.is_used(found.place.id, found.name)):
+                click.echo(found.problem, err=True)
 
 
 def row(said: dict[str, object]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ Object = Mapping[str, Any]
 STARTING, STOPPING = "start the session", "stop the session"
 LOOK_AGAIN = 2.0
 """Seconds after which a start is looked at again when nothing changed: the place in the line is not in the pod."""
-AT_ONCE = 1.0
+ASK_AFTER = 1.0
 """Seconds within which Kueue lets in who need not wait; only afterwards it is asked for the place, which takes two
 requests (arbitrary)."""
 NO_WAIT = 5.0
@@ -181,7 +181,7 @@ class SessionPod:
                 raise BackendError(f"the session could not start: {found.sentence}")
             if found.stand is Stand.waits:
                 waits_since = now if waits_since is None else waits_since
-                if now - waits_since >= AT_ONCE:
+                if now - waits_since >= ASK_AFTER:
                     found = await self._place(found, now - waits_since)
                 begun = time.monotonic()  # after it was asked for: that takes a while when Kueue does not answer
                 _require_turn(begun - waits_since, patience.wait, found)

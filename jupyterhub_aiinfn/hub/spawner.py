@@ -161,9 +161,19 @@ class GrantedSpawner(Spawner):
         except AiinfnError as error:
             raise StartFailed(str(error), reason="error") from error
         self._refused = False
-        self._store_options(self.grant.choice.options())
-        self.commit()
+        self.user_options = self.grant.choice.options()  # the administrator's hook reads them
         await self._admin_hook()
+        await self.prepare(self.grant)
+        self._store_options(self.grant.choice.options())
+        self.orm_spawner.state = self.get_state()
+        self.commit()
+
+    async def prepare(self, grant: Grant) -> None:
+        """Settle id and address of the session, so that a hub killed during the start finds it again.
+
+        What this changes of the database is written with the choice, in one step: it may await only before that.
+        """
+        raise NotImplementedError
 
     async def _require_known_sessions(self) -> None:
         if not await self.sessions_are_known():

@@ -113,22 +113,18 @@ class GrantedKubeSpawner(GrantedSpawner, KubeSpawner):
 
     # Start
 
-    async def run_pre_spawn_hook(self) -> None:
-        """Decide; then settle id and names, so that a hub killed during the start finds the session again."""
-        await super().run_pre_spawn_hook()
-        assert self.grant is not None
+    async def prepare(self, grant: Grant) -> None:
+        """Settle id and names."""
         cluster = manifests.cluster_of(self.granted_by)
         self.namespace, self.port = cluster.sessions_namespace, cluster.sessions.port
         self.workload_id = new_workload_id()
         try:
-            self.request = self._make_request(self.grant, await numbers_for(self, self.granted_by))
+            self.request = self._make_request(grant, await numbers_for(self, self.granted_by))
         except AiinfnError as error:
             raise StartFailed(str(error), reason="error") from error
         self.pod_name = self.request.name
         self.start_timeout = int(self._patience().longest) + MARGIN
         self.under_way[self.pod_name] = self.request
-        self.orm_spawner.state = self.get_state()
-        self.commit()
 
     async def start(self) -> str:
         """Make the session's pod and wait until its server answers; the address where it does.

@@ -61,17 +61,14 @@ class LocalSpawner(GrantedSpawner):
         super().clear_state()
         self.workload_id = ""
 
-    async def run_pre_spawn_hook(self) -> None:
-        """Decide; then settle id and port, so that a hub killed during the start finds the session again."""
-        await super().run_pre_spawn_hook()
+    async def prepare(self, grant: Grant) -> None:
+        """Settle id and port."""
         self.workload_id = new_workload_id()
         try:
             self.port = self.ports.take()
         except AiinfnError as error:
             raise StartFailed(str(error), reason="error") from error
         self.server.ip, self.server.port = LOOPBACK, self.port
-        self.orm_spawner.state = self.get_state()
-        self.commit()
 
     async def start(self) -> str:
         """Start the session and wait until it answers; the address where it does."""

@@ -82,10 +82,10 @@ def _uid(values: Values, rules: Uid, person: str, claimed: object, before: Itera
         return rules.table[person]
     uid = computed_uid(person)
     known = dict.fromkeys([*before, *values.identity.users, *rules.table])
-    numbers = {rules.table.get(name, computed_uid(name)): name for name in known if name != person}
-    if uid in numbers:
+    same = [name for name in known if (rules.table.get(name) or computed_uid(name)) == uid and name != person]
+    if same:
         raise BackendError(
-            f"{quoted(person)} and {quoted(numbers[uid])} would both have the uid {uid}, and each the other's files; "
+            f"{quoted(person)} and {quoted(same[-1])} would both have the uid {uid}, and each the other's files; "
             f"an administrator gives {quoted(person)} another one in identity.uid.table"
         )
     return uid

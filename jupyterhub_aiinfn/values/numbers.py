@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 UIDS = range(50_000, 250_000)
 """What a computed uid can be."""
@@ -13,6 +14,7 @@ PUBLIC = "/public"
 """The public folder's name among those of projects, where it can be no project's."""
 
 
+@lru_cache(maxsize=10_000)  # at each start of a session that of everybody is looked at
 def computed_uid(name: str) -> int:
     """The uid of a login name: CRC-32 of its bytes, modulo 200000, plus 50000."""
     return zlib.crc32(name.encode("utf-8", "surrogatepass")) % len(UIDS) + UIDS.start

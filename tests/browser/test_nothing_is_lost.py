@@ -220,13 +220,13 @@ def test_what_cannot_be_saved_is_kept_in_the_browser_and_recovered(
         home.chmod(mode)
         file.chmod(0o644)
     lab.close()
+    # The notebook was never saved, so JupyterLab does not know its kernel, and asks at a moment of its own.
+    asked = alice.page.locator(".jp-Dialog").get_by_role("button", name="No Kernel")
+    alice.page.add_locator_handler(asked, lambda button: button.click())
     alice.start("python")
     offer = alice.page.locator(".Toastify__toast", has_text="Not saved when your last session ended")
     expect(offer).to_be_visible(timeout=30_000)
     alice.page.screenshot(path=str(results / "lab-recover.png"))
-    asked = alice.page.locator(".jp-Dialog").get_by_role("button", name="No Kernel")
-    if asked.count():  # the notebook was never saved: JupyterLab does not know its kernel
-        asked.click()
     offer.get_by_role("button", name="Recover").click()
     until(lambda: any("takes nothing" in one.read_text() for one in home.glob("Untitled (unsaved *).ipynb")))
     alice.page.reload()

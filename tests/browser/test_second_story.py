@@ -18,7 +18,7 @@ from .test_full_home import deletes_the_big_file, fill_it, lands_on_the_cleanup_
 from .test_panel import TABS, open_panel
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
-SHORT = {"max": "4m", "warn": "2m", "extend": {"by": "1m", "times": 1}}
+SHORT = {"max": "3m", "warn": "80s", "extend": {"by": "1m", "times": 1}}
 """Long enough to start, be warned, extend and work; short enough to wait for the end."""
 
 

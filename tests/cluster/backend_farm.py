@@ -132,7 +132,7 @@ def running_farm(client: Client, *, kueue: bool = False, accelerators: dict[str,
         client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *manifests)
         for namespace in (found.sessions, found.jobs):
             client.apply(*shared_homes(namespace, homes))
-            client("wait", "--for=create", "serviceaccount/default", "--namespace", namespace, "--timeout=30s")
+            client.wait_until_pods_may_be_made(namespace)
         yield found
     finally:
         _remove(client, found, name, manifests)

@@ -201,9 +201,8 @@ def _install(client: Client, values: Values, name: str, folder: Path, stack: Exi
     account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": head}
     stack.callback(_remove, client, name, found)
     client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, *found, account)
-    namespace = cluster_of(values).sessions_namespace
-    # a controller makes it a moment after the namespace, and no pod is admitted before
-    client("wait", "--for=create", "serviceaccount/default", "--namespace", namespace, "--timeout=30s")
+    for namespace in (cluster_of(values).sessions_namespace, cluster_of(values).jobs_namespace):
+        client.wait_until_pods_may_be_made(namespace)
 
 
 def _remove(client: Client, name: str, found: list[dict[str, Any]]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +12,24 @@ from typing import Any
 from jupyterhub_aiinfn.backends.kubernetes.manifests import home_claim
 from jupyterhub_aiinfn.values import Values
 from tests.tools.cluster.client import Client
+
+EARLIER = 4711
+"""The group that files had before there was this platform."""
+
+
+def folder_with_home(alice: int) -> tuple[Path, Path]:
+    """A folder for a farm, and its export; Alice, by her uid, has had a home there since yesterday."""
+    folder = Path(tempfile.mkdtemp(prefix="aiinfn-farm-"))
+    folder.chmod(0o711)
+    export = folder / "farm" / "export"
+    export.parent.mkdir(mode=0o711)
+    home = export / "user-alice"
+    home.mkdir(parents=True)
+    home.chmod(0o750)
+    (home / "before.txt").write_text("yesterday")
+    for path in (home, home / "before.txt"):
+        os.chown(path, alice, EARLIER)
+    return folder, export
 
 
 def give_home(client: Client, values: Values, person: str, folder: Path, stack: ExitStack) -> None:

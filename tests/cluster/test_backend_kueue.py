@@ -181,7 +181,7 @@ async def test_devices_that_pods_of_others_hold_are_in_use(farm: Farm, tmp_path:
     try:
         assert ((await seen(service)).used, (await seen(service)).free) == (0, 1)
         farm.client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other}})
-        farm.client("wait", "--for=create", "serviceaccount/default", "--namespace", other, "--timeout=30s")
+        farm.client.wait_until_pods_may_be_made(other)
         farm.client.apply(holder(other, literal="not-ours-to-know"))
         await devices(service, total=1, used=1)
         assert told

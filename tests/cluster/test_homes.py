@@ -6,10 +6,8 @@ uid and gid, as on an export; nobody's container is root.
 
 from __future__ import annotations
 
-import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,7 @@ from tests.tools.cluster.client import Client
 from tests.tools.cluster.cluster import Cluster
 
 from .farm import Farm, running_farm
+from .farm_storage import EARLIER, folder_with_home
 from .people import TINY, Visitor, leave_nothing, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -35,16 +34,7 @@ STORAGES: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module", params=STORAGES)
 def storage(client: Client, own: Cluster, request: pytest.FixtureRequest) -> Iterator[tuple[Farm, Path]]:
     """A farm whose homes are folders, and where these are; Alice has had hers since yesterday."""
-    folder = Path(tempfile.mkdtemp(prefix="aiinfn-farm-"))
-    folder.chmod(0o711)
-    export = folder / "farm" / "export"
-    export.parent.mkdir(mode=0o711)
-    home = export / "user-alice"
-    home.mkdir(parents=True)
-    home.chmod(0o750)
-    (home / "before.txt").write_text("yesterday")
-    for path in (home, home / "before.txt"):
-        os.chown(path, computed_uid("alice"), 4711)
+    folder, export = folder_with_home(computed_uid("alice"))
     changes = {
         "storage": {"home": STORAGES[request.param]},
         "profiles": {"other": {"name": "Other", "image": "python", "sizes": {"small": SIZE}, "max": "1h"}},
@@ -81,8 +71,8 @@ def test_a_home_that_is_there_keeps_owner_group_and_rights_and_is_the_same_for_e
     assert alice.start(**OTHER)
     assert alice.run("cat ~/after.txt") == "today\n"
     alice.stop()
-    assert owner(export / "user-alice") == (computed_uid("alice"), 4711, 0o750)
-    assert owner(export / "user-alice" / "before.txt")[:2] == (computed_uid("alice"), 4711)
+    assert owner(export / "user-alice") == (computed_uid("alice"), EARLIER, 0o750)
+    assert owner(export / "user-alice" / "before.txt")[:2] == (computed_uid("alice"), EARLIER)
     assert owner(export / "user-alice" / "after.txt")[0] == computed_uid("alice")
 
 

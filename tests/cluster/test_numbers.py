@@ -6,10 +6,8 @@ Those that are computed are in test_homes.py. A folder of the machine stands beh
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,12 +19,11 @@ from tests.tools.cluster.client import Client
 from tests.tools.cluster.cluster import Cluster
 
 from .farm import HERE, Farm, running_farm
+from .farm_storage import EARLIER, folder_with_home
 from .people import TINY, Visitor, leave_nothing, until
 from .test_homes import STORAGES, owner
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-EARLIER = 4711
-"""The group that files had before there was this platform."""
 LAB = 5100
 CLAIMS: dict[str, dict[str, Any]] = {"alice": {"uid_number": 20_001}, "bob": {"uid_number": "20002"}, "carol": {}}
 UMASK = "umask $(awk '/^Umask/ {print $2}' /proc/1/status)"
@@ -35,16 +32,7 @@ UMASK = "umask $(awk '/^Umask/ {print $2}' /proc/1/status)"
 @contextmanager
 def farm_of(client: Client, own: Cluster, uid: dict[str, Any], alice: int, **more: Any) -> Iterator[tuple[Farm, Path]]:
     """A farm with that ``identity.uid``, and its export; Alice has had a home there since yesterday."""
-    folder = Path(tempfile.mkdtemp(prefix="aiinfn-farm-"))
-    folder.chmod(0o711)
-    export = folder / "farm" / "export"
-    export.parent.mkdir(mode=0o711)
-    home = export / "user-alice"
-    home.mkdir(parents=True)
-    home.chmod(0o750)
-    (home / "before.txt").write_text("yesterday")
-    for path in (home, home / "before.txt"):
-        os.chown(path, alice, EARLIER)
+    folder, export = folder_with_home(alice)
     identity = {"uid": {**uid, "project_gids": {"lab": LAB}}}
     changes = {"identity": identity, "storage": {"home": STORAGES["nfs"]}}
     try:

@@ -44,7 +44,7 @@ class Counting(PodReflector):
 def namespace(client: Client) -> Iterator[str]:
     name = f"reflector-{uuid.uuid4().hex[:6]}"
     client("create", "namespace", name)
-    client("wait", "--for=create", "serviceaccount/default", "--namespace", name, "--timeout=30s")
+    client.wait_until_pods_may_be_made(name)
     yield name
     client("delete", "namespace", name, "--wait=false")
 

@@ -1,4 +1,4 @@
-"""What `make test-all` is: a command beside a cluster, where there can be one."""
+"""What `make test` is: a command beside a cluster, where there can be one."""
 
 from __future__ import annotations
 

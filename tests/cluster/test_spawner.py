@@ -106,7 +106,7 @@ def test_a_home_without_a_disk_ends_in_words_and_leaves_nothing_but_the_claim(fa
     carol = farm.hub.login("carol")
     farm.start(carol, "carol", profile="tiny", size="small", project="personal")
     sentence = refusal(carol, "carol")
-    assert "the session was not ready within 20 seconds: a volume that it needs has no disk yet" in sentence
+    assert "the session was not ready within 60 seconds: a volume that it needs has no disk yet" in sentence
     until(lambda: not farm.names("pods") and not farm.names("secrets"))
     assert claim_name("carol") in farm.names("pvc")
 

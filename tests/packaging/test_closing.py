@@ -13,10 +13,15 @@ import pytest
 CONFTEST = Path(__file__).parents[1] / "conftest.py"
 ALONE = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 INI = "[pytest]\nmarkers =\n    hardware: h\ntestpaths = tests\naddopts = --import-mode=importlib\n"
+ONCE = (
+    "from pathlib import Path\n\ndef test_%s():\n    mark = Path(__file__).with_name('%s')\n"
+    "    if not mark.exists():\n        mark.touch()\n        assert False, 'the first try'\n"
+)
 PASSES = "def test_it():\n    pass\n"
 FAILS = "def test_it():\n    assert False\n"
 SKIPS = "import pytest\n\ndef test_it():\n    pytest.skip('no reason')\n"
 HARDWARE = "import pytest\n\n@pytest.mark.hardware\ndef test_it():\n    pytest.skip('no board')\n"
+RERUNS = ("-p", "pytest_rerunfailures", "-rR")
 BREAKS = (
     "import pytest\n\n@pytest.fixture\ndef broken():\n    yield\n    raise OSError\n\ndef test_it(broken):\n    pass\n"
 )
@@ -54,6 +59,26 @@ def test_a_skip_needs_the_marker(closing):
     code, _, text = closing("--whole", silent=SKIPS + PASSES.replace("it", "too"))
     assert code == 1
     assert "tests/silent/test_it.py::test_it skipped and is not marked hardware" in text
+
+
+def test_a_browser_gets_a_second_try_and_it_is_named(closing):
+    code, last, text = closing("--whole", *RERUNS, browser=ONCE % ("it", "it"), unit=PASSES)
+    assert (code, last) == (0, "2 passed, 0 failed, 0 skipped")
+    assert "SECOND TRY: tests/browser/test_it.py::test_it" in text
+    assert "the first try" in text
+
+
+def test_what_fails_twice_fails_and_other_folders_get_one_try(closing):
+    code, last, text = closing("--whole", *RERUNS, browser=FAILS, unit=ONCE % ("it", "it"))
+    assert (code, last) == (1, "0 passed, 2 failed, 0 skipped")
+    assert "SECOND TRY: tests/unit" not in text
+
+
+def test_more_than_three_second_tries_are_a_fault(closing):
+    tests = "".join(ONCE % (name, name) for name in "abcd")
+    code, _, text = closing("--whole", *RERUNS, browser=tests)
+    assert code == 1
+    assert "FAULT: 4 tests needed a second try; 3 may" in text
 
 
 def test_without_whole_a_skip_is_a_skip(closing):

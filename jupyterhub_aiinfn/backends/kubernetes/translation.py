@@ -260,6 +260,10 @@ API: tuple[tuple[Callable[[int, str, str], bool], str], ...] = (
         "the space that the cluster has for this is used up; try again when something has ended",
     ),
     (lambda code, _, __: code == 403, f"the platform may not do this on the cluster; {HELP}"),
+    (
+        lambda code, _, text: code == 404 and "kb.io" in text and "Namespace" in text,
+        "the queues of the cluster do not know the place of the sessions yet; try again in a minute",
+    ),
     (lambda code, reason, _: code == 404 or reason == "NotFound", "the cluster has it no more"),
     (
         lambda _, reason, __: reason == "AlreadyExists",

@@ -101,6 +101,14 @@ class OwnEnvironments:
         """All of them, the home's first."""
         return [self._look(place, name) for place in self.places.values() for name in place.names()]
 
+    def described(self) -> Sequence[dict[str, Any]]:
+        """What the panel shows of all of them; one that is removed at this moment is left out."""
+        shown = []
+        for found in self.list():
+            with contextlib.suppress(FileNotFoundError):
+                shown.append(found.as_json())
+        return shown
+
     def find(self, name: str) -> Found:
         """``tools`` or ``project/tools``. Raises :class:`OwnEnvironmentError` when there is none."""
         key, slash, short = name.rpartition("/")

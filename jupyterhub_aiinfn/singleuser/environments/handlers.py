@@ -91,7 +91,7 @@ class ListHandler(EnvironmentsHandler):
         return {
             "base": base and {"image": base.image, "title": base.title, "python": base.python},
             "places": [{"id": place.id, "writable": place.writable} for place in environments.places.values()],
-            "environments": [found.as_json() for found in environments.list()],
+            "environments": environments.described(),
         }
 
     @web.authenticated

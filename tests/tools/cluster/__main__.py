@@ -1,4 +1,4 @@
-"""`make cluster-up`, `make cluster-down`, `make cluster-status`; `run COMMAND…`, which `make test-all` is."""
+"""`make cluster-up`, `make cluster-down`, `make cluster-status`; `run COMMAND…`, which `make test` is."""
 
 from __future__ import annotations
 

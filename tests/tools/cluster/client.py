@@ -100,12 +100,12 @@ class Client:
         name = f"aiinfn-test-{uuid.uuid4().hex[:8]}"
         self.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         try:
-            self._wait_until_pods_may_be_made(name)
+            self.wait_until_pods_may_be_made(name)
             yield name
         finally:
             self("delete", "namespace", name, "--wait=false")
 
-    def _wait_until_pods_may_be_made(self, namespace: str) -> None:
+    def wait_until_pods_may_be_made(self, namespace: str) -> None:
         """Its service account is made by a controller, and Kueue's webhook must have heard of it too."""
         probe = json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": HARMLESS})
         deadline = time.monotonic() + PATIENCE

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from jupyter_client.kernelspec import KernelSpecManager
 from jupyter_client.manager import KernelManager
 
 from jupyterhub_aiinfn.backends.local.shared_rights import Rights, repair, share
+from jupyterhub_aiinfn.singleuser.environments.environments import OwnEnvironments
 from tests.own_session import SITE, OwnSession, make_image
 
 from .conftest import Index, wheel
@@ -59,6 +61,28 @@ def wait_until(condition, seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.03)
+
+
+def test_a_list_while_environments_come_and_go(tmp_path: Path) -> None:
+    found = OwnEnvironments({"HOME": str(tmp_path)})
+    place, ended = found.places["~"].folder, threading.Event()
+    place.mkdir(parents=True)
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            for number in range(50):
+                (place / f"env{number}").mkdir()
+            for number in range(50):
+                (place / f"env{number}").rmdir()
+
+    other = threading.Thread(target=come_and_go)
+    other.start()
+    try:
+        counts = {len(found.described()) for _ in range(100)}
+    finally:
+        ended.set()
+        other.join()
+    assert len(counts) > 1  # they did come and go meanwhile
 
 
 def state(session: OwnSession, name: str) -> str:

@@ -477,6 +477,7 @@ def test_objects_that_are_not_ours_are_nobody() -> None:
         (403, "Forbidden", "exceeded quota: sessions", "is used up; try again when something has ended"),
         (403, "Forbidden", 'User "system:serviceaccount" cannot create', "the platform may not do this"),
         (404, "NotFound", "", "the cluster has it no more"),
+        (404, "NotFound", 'webhook "mpod.kb.io" denied the request: Namespace "s" not found', "try again in a minute"),
         (409, "AlreadyExists", "", "one of that name already"),
         (409, "Conflict", "", "somebody else changed it at the same moment"),
         (410, "Expired", "", "look again"),
