@@ -26,6 +26,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     from .environments.handlers import routes as environment_routes
     from .folder_links import link_folders
     from .handlers import routes
+    from .listing import list_again_when_files_go
     from .outputs import install
     from .pulling import launch_routes
     from .reporting import Reporting
@@ -35,6 +36,7 @@ def _load_jupyter_server_extension(server_app: ServerApp) -> None:
     if "AIINFN_WORKLOAD" in os.environ:
         link_folders(os.environ, Path.home())
     delete_for_good_beside(server_app.contents_manager, Path.home(), os.environ)
+    list_again_when_files_go(server_app.contents_manager)
     keeper = install(server_app)
     stopping = Stopping(server_app, keeper)
     stopping.install()

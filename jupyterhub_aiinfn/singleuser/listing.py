@@ -1,0 +1,37 @@
+"""The list of a folder while its files come and go.
+
+Jupyter Server answers 404 for the whole folder when one of its files is renamed or deleted between the reading of the
+names and the look at each; JupyterLab then says "Directory not found" and leaves the folder.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from tornado import web
+
+TRIES = 10
+
+
+def list_again_when_files_go(manager: Any) -> None:
+    """From now on a folder that is there is read again when that happens, :data:`TRIES` times at most."""
+    usual = manager.get
+
+    @functools.wraps(usual)
+    async def get(path: str, *arguments: Any, **named: Any) -> Any:
+        for left in reversed(range(TRIES)):
+            try:
+                found = usual(path, *arguments, **named)
+                return await found if hasattr(found, "__await__") else found
+            except web.HTTPError as error:
+                if error.status_code != 404 or not left or not await _is_folder(manager, path):
+                    raise
+        raise AssertionError("the last try returns or raises")
+
+    manager.get = get
+
+
+async def _is_folder(manager: Any, path: str) -> bool:
+    found = manager.dir_exists(path)
+    return bool(await found if hasattr(found, "__await__") else found)
