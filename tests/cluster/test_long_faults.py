@@ -20,6 +20,7 @@ from .conftest import is_ready
 from .farm import Farm, running_farm
 from .network_relay import Cut
 from .people import TINY, Visitor, leave_nothing, until
+from .test_fake_nodes import fake_node
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.fault_minutes, pytest.mark.timeout(900)]
 
@@ -71,6 +72,16 @@ def test_after_minutes_without_an_api_server_everything_is_known_within_seconds(
     assert alice.start("second", **TINY)
 
 
+@pytest.fixture
+def other_node(farm: Farm) -> Iterator[None]:
+    """A node of KWOK that answers: while none does, a cluster takes the fault for its own and gives nobody up."""
+    farm.client.apply(fake_node("other", "other"))
+    farm.client.until("node", "other", is_ready)
+    yield
+    farm.client("delete", "node", "other")
+
+
+@pytest.mark.usefixtures("other_node")
 def test_a_node_that_does_not_answer_ends_its_sessions_in_words_when_the_cluster_gives_it_up(
     farm: Farm, alice: Visitor, own: Cluster
 ) -> None:
