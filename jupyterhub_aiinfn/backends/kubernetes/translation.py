@@ -203,6 +203,8 @@ CONTAINER = {
     "CrashLoopBackOff": "something beside it ends again and again",
 }
 """Reasons of waiting or terminated containers."""
+NOT_READ_YET = "failed to sync"
+"""In the message of a node that has not read Secrets or ConfigMaps yet: it goes on trying."""
 
 
 def _container(pod: Object) -> Trouble | None:
@@ -211,7 +213,7 @@ def _container(pod: Object) -> Trouble | None:
             words = CONTAINER.get(str(found.get("reason")))
             if words is not None:
                 detail = said(found.get("message")) or str(found.get("reason"))
-                return Trouble(f"{words} ({detail}); {HELP}", EndReason.not_started)
+                return Trouble(f"{words} ({detail}); {HELP}", EndReason.not_started, NOT_READ_YET not in detail)
     return None
 
 

@@ -202,6 +202,11 @@ def test_who_filled_the_scratch_space_is_told_so_also_when_only_an_event_says_it
         (waiting("InvalidImageName"), "the image could not be fetched", True),
         (waiting("ErrImagePull", name="sidecar-agent"), "the image could not be fetched", False),
         (waiting("CreateContainerConfigError", 'secret "x" not found'), 'put together (secret "x" not found)', True),
+        (
+            waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition"),
+            "put together (failed to sync secret cache",
+            False,
+        ),
         (waiting("CrashLoopBackOff", name="sidecar-agent"), "something beside it ends again and again", True),
         (
             unschedulable(
