@@ -47,7 +47,7 @@ check: setup ## ruff, mypy --strict, import-linter, types of the API, prettier, 
 
 .PHONY: test
 test: check ## everything that CI runs, with a Kubernetes cluster that is started for it, and ended
-	$(BIN)/python -m tests.tools.cluster run $(BIN)/python -m pytest --whole -n 3
+	$(BIN)/python -m tests.tools.cluster run $(PYTEST) --whole -n 3
 
 .PHONY: test-fast
 test-fast: setup ## what needs no hub and no browser, in less than two minutes

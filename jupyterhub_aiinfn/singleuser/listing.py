@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import Any
 
+from jupyter_core.utils import ensure_async
 from tornado import web
 
 TRIES = 10
@@ -20,18 +21,12 @@ def list_again_when_files_go(manager: Any) -> None:
 
     @functools.wraps(usual)
     async def get(path: str, *arguments: Any, **named: Any) -> Any:
-        for left in reversed(range(TRIES)):
+        for _ in range(TRIES - 1):
             try:
-                found = usual(path, *arguments, **named)
-                return await found if hasattr(found, "__await__") else found
+                return await ensure_async(usual(path, *arguments, **named))
             except web.HTTPError as error:
-                if error.status_code != 404 or not left or not await _is_folder(manager, path):
+                if error.status_code != 404 or not await ensure_async(manager.dir_exists(path)):
                     raise
-        raise AssertionError("the last try returns or raises")
+        return await ensure_async(usual(path, *arguments, **named))
 
     manager.get = get
-
-
-async def _is_folder(manager: Any, path: str) -> bool:
-    found = manager.dir_exists(path)
-    return bool(await found if hasattr(found, "__await__") else found)

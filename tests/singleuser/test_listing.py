@@ -15,7 +15,7 @@ HEADERS = {"Authorization": f"token {TOKEN}"}
 
 
 def test_a_folder_is_listed_while_its_files_are_renamed(tmp_path: Path) -> None:
-    folder, ended = tmp_path / "work", threading.Event()
+    folder, ended = tmp_path / "busy", threading.Event()
     folder.mkdir()
     for number in range(20):
         (folder / f"{number}.txt").touch()
@@ -31,10 +31,10 @@ def test_a_folder_is_listed_while_its_files_are_renamed(tmp_path: Path) -> None:
         other = threading.Thread(target=rename)
         other.start()
         try:
-            answers = [client.get(f"{server.url}api/contents/work").status_code for _ in range(200)]
+            answers = [client.get(f"{server.url}api/contents/busy").status_code for _ in range(200)]
         finally:
             ended.set()
             other.join()
         assert set(answers) == {200}
         assert client.get(f"{server.url}api/contents/none").status_code == 404
-        assert client.get(f"{server.url}api/contents/work/none.txt").status_code == 404
+        assert client.get(f"{server.url}api/contents/busy/none.txt").status_code == 404
